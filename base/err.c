@@ -1,0 +1,2 @@
+/* Status names and the error struct (tm_err.h). */
+#include "tm_err.h"

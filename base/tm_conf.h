@@ -1,0 +1,149 @@
+/* The one table of configuration keys. The rows below make the struct, the parser, `check`,
+ * `--help`, the JSON Schema and the reference page; daemon/ reads YAML over it and keeps positions.
+ * A new key is a row. */
+#ifndef TM_CONF_H
+#define TM_CONF_H
+
+#include "tm_mem.h"
+
+/* Types: STR text; PATH relative to the configuration file; INT in [lo, hi]; BOOL true|false;
+ * ENUM one of the words of `choices` separated by '|'.
+ *
+ *  path  field  type  default  lo  hi  choices  unit  help */
+#define TM_CONF_LIST(X)                                                                            \
+    X("source.spool.path", source_spool_path, PATH, "", 0, 0, "", "",                              \
+      "Folder to take documents from; new, active, done and failed files live below it")           \
+    X("source.spool.pattern", source_spool_pattern, STR, "*", 0, 0, "", "",                        \
+      "Shell pattern that a file's name must match")                                               \
+    X("source.spool.recursive", source_spool_recursive, BOOL, "true", 0, 0, "", "",                \
+      "Take files from subfolders too")                                                            \
+    X("source.spool.settle_ms", source_spool_settle_ms, INT, "500", 0, 3600000, "", "ms",          \
+      "Leave a file alone until it has not changed for this long; 0 for writers that rename")      \
+    X("source.spool.rescan_ms", source_spool_rescan_ms, INT, "2000", 10, 3600000, "", "ms",        \
+      "Look at the whole folder this often, whatever inotify says")                                \
+    X("source.spool.format", source_spool_format, ENUM, "auto", 0, 0, "auto|document|jsonl", "",   \
+      "One document a file, or one a line; auto goes by the name (.jsonl, .ndjson)")               \
+    X("source.spool.max_expansion", source_spool_max_expansion, INT, "100", 1, 100000, "", "",     \
+      "Most bytes a .gz file may give for each of its own, once past 1 MiB")                       \
+    X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json", "",              \
+      "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks")         \
+    X("clean.max_bytes", clean_max_bytes, INT, "20971520", 1024, 1073741824, "", "bytes",          \
+      "Largest document, after decompression")                                                     \
+    X("clean.max_nodes", clean_max_nodes, INT, "200000", 100, 100000000, "", "nodes",              \
+      "Most nodes of a parsed page")                                                               \
+    X("clean.max_depth", clean_max_depth, INT, "4096", 16, 1000000, "", "levels",                  \
+      "Deepest nesting of a parsed page")                                                          \
+    X("clean.max_ms", clean_max_ms, INT, "5000", 10, 3600000, "", "ms",                            \
+      "Most time spent on cleaning one document")                                                  \
+    X("sink.files.path", sink_files_path, PATH, "", 0, 0, "", "", "Folder for the results")        \
+    X("sink.files.layout", sink_files_layout, ENUM, "auto", 0, 0, "auto|document|jsonl", "",       \
+      "One JSON file a document, or one JSONL file an input file; auto follows the input")         \
+    X("sink.stdout.enabled", sink_stdout_enabled, BOOL, "false", 0, 0, "", "",                     \
+      "Write results to standard output, one a line, instead of files (once only)")                \
+    X("sink.text", sink_text, BOOL, "true", 0, 0, "", "",                                          \
+      "Put the cleaned text into the result")                                                      \
+    X("sink.dead_letters.path", sink_dead_letters_path, PATH, "", 0, 0, "", "",                    \
+      "Folder for documents that could not be processed, each with its reason")                    \
+    X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu", "", "Where models run")      \
+    X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32", "",                \
+      "Arithmetic of models")                                                                      \
+    X("engine.threads", engine_threads, INT, "0", 0, 1024, "", "threads",                          \
+      "Engine workers; 0: one a core that this process may use")                                   \
+    X("engine.batch_tokens", engine_batch_tokens, INT, "2048", 16, 1048576, "", "tokens",          \
+      "Most tokens in one engine batch; a longer sequence runs alone")                             \
+    X("state.path", state_path, PATH, ".textmill", 0, 0, "", "",                                   \
+      "Folder for the attempt journal and the instance's lock")                                    \
+    X("state.instance", state_instance, STR, "default", 0, 0, "", "",                              \
+      "Name of this instance; two with one spool need two names")                                  \
+    X("limits.documents", limits_documents, INT, "1024", 1, 1048576, "", "documents",              \
+      "Most documents between source and sink")                                                    \
+    X("limits.bytes", limits_bytes, INT, "268435456", 1048576, 1099511627776, "", "bytes",         \
+      "Most raw bytes between source and sink; one document is always let in")                     \
+    X("limits.document_memory", limits_document_memory, INT, "268435456", 1048576, 17179869184,    \
+      "", "bytes", "Most memory one document may use")                                             \
+    X("limits.process_memory", limits_process_memory, INT, "0", 0, 1099511627776, "", "bytes",     \
+      "Most memory the process may reserve (RLIMIT_AS); 0: no limit of textmill's own")            \
+    X("limits.stage_seconds", limits_stage_seconds, INT, "60", 1, 86400, "", "s",                  \
+      "Longest a stage may take over a batch before the document is taken for hung")               \
+    X("limits.drain_seconds", limits_drain_seconds, INT, "30", 0, 86400, "", "s",                  \
+      "Longest a stop waits for documents in flight")                                              \
+    X("limits.attempts", limits_attempts, INT, "2", 1, 100, "", "deaths",                          \
+      "Deaths of the process while a document was alone before it is a dead letter")               \
+    X("log.level", log_level, ENUM, "info", 0, 0, "error|warning|notice|info|debug", "",           \
+      "Least important messages to write")                                                         \
+    X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")
+
+/* Keys of one entry of the list `tasks`. */
+#define TM_CONF_TASK_LIST(X)                                                                       \
+    X("task", task, STR, "", 0, 0, "", "", "What to do: sentiment or summary")                     \
+    X("model", model, STR, "", 0, 0, "", "",                                                       \
+      "Model folder, or a name found in the model path; without it the task's default model")      \
+    X("sentences", sentences, INT, "3", 0, 1000, "", "sentences",                                  \
+      "summary: target length in sentences; 0: go by words")                                       \
+    X("words", words, INT, "0", 0, 100000, "", "words",                                            \
+      "summary: target length in words; 0: go by sentences")                                       \
+    X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
+      "sentiment: tokens that neighbouring windows of a long text share")
+
+enum tm_conf_type { TM_CONF_STR, TM_CONF_PATH, TM_CONF_INT, TM_CONF_BOOL, TM_CONF_ENUM };
+
+/* One field per key: char * (STR, PATH, ENUM: never NULL, owned by the struct), int64_t, bool. */
+#define TM_CONF_FIELD_STR(f)  char *f;
+#define TM_CONF_FIELD_PATH(f) char *f;
+#define TM_CONF_FIELD_ENUM(f) char *f;
+#define TM_CONF_FIELD_INT(f)  int64_t f;
+#define TM_CONF_FIELD_BOOL(f) bool f;
+
+struct tm_conf_task {
+#define X(path, field, type, def, lo, hi, choices, unit, help) TM_CONF_FIELD_##type(field)
+    TM_CONF_TASK_LIST(X)
+#undef X
+    int line, column; /* of the entry, for findings; 0: unknown */
+};
+
+struct tm_conf {
+#define X(path, field, type, def, lo, hi, choices, unit, help) TM_CONF_FIELD_##type(field)
+    TM_CONF_LIST(X)
+#undef X
+    struct tm_conf_task *tasks;
+    size_t n_tasks;
+};
+
+struct tm_conf_key {
+    const char *path; /* dotted; of a task entry: the bare name */
+    enum tm_conf_type type;
+    size_t offset; /* into tm_conf or tm_conf_task */
+    const char *def;
+    int64_t lo, hi;
+    const char *choices, *unit, *help;
+};
+
+/* Both tables end with a row whose path is NULL. */
+extern const struct tm_conf_key tm_conf_keys[];
+extern const struct tm_conf_key tm_conf_task_keys[];
+
+enum tm_status tm_conf_init(struct tm_conf *c, struct tm_err *err); /* every default */
+void tm_conf_finish(struct tm_conf *c);
+/* A new task entry with defaults; NULL when memory is short. Valid until the next call. */
+struct tm_conf_task *tm_conf_add_task(struct tm_conf *c);
+/* Converts and stores one value; base is a tm_conf or tm_conf_task according to the key's table.
+ * dir: what a PATH is relative to (NULL: as it is). TM_CONFIG with a message naming the remedy. */
+enum tm_status tm_conf_set(void *base, const struct tm_conf_key *key, const char *value,
+                           const char *dir, struct tm_err *err);
+/* The value as text, as the file would say it. */
+bool tm_conf_get(const void *base, const struct tm_conf_key *key, struct tm_buf *out);
+const struct tm_conf_key *tm_conf_find(const struct tm_conf_key *table, const char *path);
+/* The key most like path, for "did you mean"; NULL when none is near. */
+const struct tm_conf_key *tm_conf_nearest(const struct tm_conf_key *table, const char *path);
+/* True when some key begins with prefix + '.'. */
+bool tm_conf_is_section(const char *prefix);
+/* What is wrong between keys (no source, no sink, unknown task …): calls found(arg, path, text)
+ * for each; returns how many. path names the key to point at ("tasks[1].task" for entries). */
+size_t tm_conf_check(const struct tm_conf *c,
+                     void (*found)(void *arg, const char *path, const char *text), void *arg);
+
+bool tm_conf_schema(struct tm_buf *out);    /* JSON Schema */
+bool tm_conf_reference(struct tm_buf *out); /* docs/configuration.md */
+bool tm_conf_example(struct tm_buf *out);   /* a commented file with every default */
+
+#endif

@@ -1,0 +1,116 @@
+/* The engine: sequences of ids in; ids, scores and vectors out. It knows no document and no text.
+ *
+ * A library of its own, without threads: the runner's threads call tm_engine_step, one worker
+ * number each. submit, collect and cancel may be called from any thread; step from several at once
+ * with different worker numbers. All memory is planned at open; nothing is allocated after the
+ * workers have warmed up. Results are bit-identical whatever else is in the batch (on a CPU). */
+#ifndef TM_ENGINE_H
+#define TM_ENGINE_H
+
+#include "tm_base.h"
+
+struct tm_engine;
+
+enum tm_head { /* what comes out, from config.json's architectures[0] and the folder's modules */
+    TM_HEAD_EMBEDDING, /* vector (hidden): pooled, normalised as 1_Pooling and 2_Dense say */
+    TM_HEAD_SEQUENCE,  /* logits (labels) */
+    TM_HEAD_TOKEN,     /* logits (ids, labels) */
+    TM_HEAD_SPAN,      /* start logits (ids), then end logits (ids) */
+    TM_HEAD_GENERATE,  /* ids and scores */
+    TM_HEAD_COUNT
+};
+enum tm_problem { TM_PROBLEM_SINGLE_LABEL, TM_PROBLEM_MULTI_LABEL, TM_PROBLEM_REGRESSION };
+
+struct tm_engine_limits {
+    int32_t threads;      /* workers; 0: one a core that this process may use (cpuset and cgroup) */
+    int32_t batch_tokens; /* most tokens of a batch; 0: 2048 */
+    int32_t queue;        /* most sequences waiting; 0: 4096 */
+};
+
+/* Facts of an open model, valid while it is open. */
+struct tm_engine_info {
+    const char *folder;
+    const char *family;       /* "bert", "roberta", "modernbert", … */
+    const char *architecture; /* "BertForSequenceClassification" */
+    enum tm_head head;
+    enum tm_problem problem;
+    const char *device, *precision, *isa; /* resolved: "cpu", "float32", "avx512" */
+    int32_t threads;
+    int32_t vocab_size, hidden_size;
+    int32_t max_length; /* most ids of one sequence, special tokens included */
+    int32_t type_vocab_size; /* 0: no token types */
+    int32_t pad_token_id;    /* -1: none */
+    int32_t n_labels;
+    const char *const *labels; /* (n_labels) id2label, or "LABEL_0" … */
+    const char *sha256;        /* of weights and configuration, hex; set by the caller below */
+    size_t weight_bytes;       /* packed */
+};
+
+/* Opens config.json, model.safetensors (or its shards), and a PEFT adapter when the folder holds
+ * adapter_config.json: then `base` is the folder of the base model (else NULL) and the adapter is
+ * merged into the weights. device "auto" | "cpu" | "ref" | "blas"; precision "auto" | "float32".
+ * A missing, unknown or misshapen tensor is TM_MODEL and named. TM_NOTFOUND when the folder or a
+ * file of it is not there. */
+enum tm_status tm_engine_open(const char *folder, const char *base, const char *device,
+                              const char *precision, const struct tm_engine_limits *limits,
+                              struct tm_engine **ret_engine, struct tm_err *err);
+void tm_engine_close(struct tm_engine *e); /* NULL is fine; no sequence may be inside */
+const struct tm_engine_info *tm_engine_info(const struct tm_engine *e);
+/* What a PEFT folder names as its base ("all-MiniLM-L6-v2"), into out; TM_NOTFOUND when the folder
+ * holds no adapter_config.json. */
+enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_size,
+                                      struct tm_err *err);
+
+struct tm_generation; /* decoding parameters; arrives with the first generating family */
+struct tm_guide;      /* {init, advance, mask, clone}; made in pipeline/, likewise */
+
+/* One sequence. Everything pointed at is borrowed until the sequence is collected. */
+struct tm_sequence {
+    const int32_t *ids; /* special tokens included: used as given */
+    int32_t n_ids;
+    int32_t n_first;    /* ids from here on have token type 1 (pair input); 0: all type 0 */
+    const uint8_t *skip; /* (n_ids) 1: left out of pooling; or NULL */
+    const int32_t *decoder_ids;
+    int32_t n_decoder_ids;
+    const struct tm_generation *generation;
+    struct tm_guide *guide;
+    uint64_t key[2]; /* random key: (seed, delivery identity and sequence index) */
+    float *out;      /* receives the result: tm_engine_output_size() floats */
+    size_t out_size;
+};
+
+enum tm_finish { TM_FINISH_NONE, TM_FINISH_STOP, TM_FINISH_LENGTH };
+
+struct tm_answer {
+    uint64_t cookie;
+    enum tm_status status;
+    enum tm_finish finish_reason;
+    int32_t n_ids;    /* of the sequence */
+    uint64_t step_ns; /* time of the batch it ran in */
+};
+
+/* Floats that a sequence of n ids gives: n_labels, n * n_labels, 2 * n or hidden_size. */
+size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids);
+/* TM_OK, TM_TOOLARGE (longer than max_length), TM_BADINPUT (no ids, id outside the vocabulary,
+ * pair where there are no types is allowed): known before anything is queued. */
+enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequence *seq,
+                              struct tm_err *err);
+/* Never blocks: TM_OK or TM_AGAIN (full). The sequence must fit. *seq itself is copied. */
+enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq,
+                                uint64_t cookie);
+/* One batch on this worker (0 … threads - 1), started from the oldest waiting. TM_AGAIN when
+ * nothing waits. report (or NULL) is told the cookies before the batch runs (ran false) and after
+ * it (ran true), for the attempt journal. */
+typedef void tm_engine_report_fn(void *arg, const uint64_t *cookies, size_t n, bool ran);
+enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_report_fn *report,
+                              void *arg);
+/* Finished sequences, in any order; returns how many. */
+size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max);
+/* Takes a waiting sequence out (its answer comes as TM_CANCELLED); a running one ends first. */
+void tm_engine_cancel(struct tm_engine *e, uint64_t cookie);
+size_t tm_engine_waiting(const struct tm_engine *e); /* sequences queued, not yet in a batch */
+
+/* Cores that this process may use: sched_getaffinity, and the cgroup's cpu.max rounded up. */
+int32_t tm_engine_cores(void);
+
+#endif

@@ -1,0 +1,301 @@
+/* The backend contract: fourteen fused operations, memory, streams.
+ *
+ * One row of TM_OPS is one operation: the row makes the slot in struct tm_ops, its variant name,
+ * its dispatch and its checker in tests/kernels. `ref/` is the specification in plain C; `cpu/`
+ * overrides slots in order of ISA; `cuda/` fills the same struct. A slot may be NULL where no
+ * family that this backend runs needs it: the engine asks before it opens a model.
+ *
+ * Activations are packed: the tokens of all sequences of a batch lie behind one another without
+ * padding, one row a token; `starts` (n + 1 entries) says where each sequence begins.
+ *
+ * Batch invariance: on the CPU every output element is summed in one fixed order over K whatever
+ * the number of rows, so that a row's result does not depend on its neighbours.
+ *
+ * Pointers given to an operation belong to the backend's memory. Operations allocate nothing:
+ * scratch comes with the stream. They return TM_OK, TM_DEVICE, or TM_UNSUPPORTED for a
+ * combination of dtypes they do not have. Sizes are checked with tm_dassert: the engine is trusted. */
+#ifndef TM_KERNELS_H
+#define TM_KERNELS_H
+
+#include "tm_base.h"
+
+enum tm_dtype {
+    TM_F32, TM_BF16, TM_F16, TM_I8, TM_F8E4M3, TM_I32, TM_U8, TM_DTYPE_COUNT
+};
+size_t tm_dtype_size(enum tm_dtype t);
+const char *tm_dtype_name(enum tm_dtype t); /* "float32", "bfloat16", … */
+
+/* A view: rows x cols elements, row r at data + r * stride * size. Does not own. */
+struct tm_tensor {
+    void *data;
+    enum tm_dtype dtype;
+    int64_t rows, cols, stride; /* stride in elements */
+    const float *scale;         /* of I8 and F8: one a row, else NULL */
+};
+
+struct tm_backend;
+struct tm_stream; /* one worker's order of execution, with its scratch */
+struct tm_weight; /* a linear layer's matrix, packed for this backend */
+
+enum tm_act { TM_ACT_NONE, TM_ACT_RELU, TM_ACT_GELU_ERF, TM_ACT_GELU_TANH, TM_ACT_SILU,
+              TM_ACT_QUICK_GELU, TM_ACT_TANH, TM_ACT_COUNT };
+
+struct tm_norm {
+    enum { TM_NORM_NONE, TM_NORM_LAYER, TM_NORM_RMS } kind;
+    const float *weight; /* (cols); NULL: ones */
+    const float *bias;   /* (cols); NULL: zeros; LAYER only */
+    float eps;
+};
+
+/* --- 1 embed: out[i] = norm(word[ids[i]] * scale + position[positions[i]] + type[types[i]]) --- */
+struct tm_embed_args {
+    const int32_t *ids, *positions, *types;          /* (rows); positions, types may be NULL */
+    const struct tm_tensor *word, *position, *type;  /* tables; position, type may be NULL */
+    float scale;
+    const struct tm_norm *norm; /* NULL: none */
+};
+
+/* --- 2 gemm: out = act(x * W^T + bias) + residual ---
+ * x (M, K), W packed from (N, K), out (M, N); residual (M, N) may be out itself. */
+struct tm_epilogue {
+    const float *bias; /* (N) or NULL */
+    enum tm_act act;
+    const struct tm_tensor *residual; /* or NULL */
+};
+
+/* --- 3 add_norm: out = norm(x + residual); sum (or NULL) receives x + residual (pre-norm models) --- */
+
+/* --- 4 glu: out (M, F) = act(x[:, :F]) * x[:, F:] --- */
+
+/* --- 5 qk_prep: rotary positions and norms of q and k in place, and K/V appended to the cache --- */
+struct tm_rope {
+    const float *cos, *sin; /* (positions, dims / 2); split-half rotation */
+    int32_t dims;           /* leading dims of a head that are rotated */
+};
+struct tm_kv_cache;
+struct tm_qk_args {
+    int32_t heads, kv_heads, head_dim;
+    const int32_t *positions;              /* (rows) */
+    const struct tm_rope *rope;            /* or NULL */
+    const struct tm_norm *q_norm, *k_norm; /* over head_dim, before rope; or NULL */
+    const struct tm_kv_cache *append;      /* or NULL */
+    int32_t layer;
+};
+
+/* --- 6 attn_varlen: attention within each packed sequence --- */
+struct tm_attn_bias {
+    enum { TM_BIAS_NONE, TM_BIAS_T5, TM_BIAS_DEBERTA, TM_BIAS_RELATIVE_KEY } kind;
+    /* T5 (and MPNet): score += table[bucket[j - i + reach]][h], table (buckets, heads) */
+    const float *table;
+    const int32_t *bucket; /* (2 * reach + 1), distances beyond reach are clamped */
+    int32_t reach;
+    /* DEBERTA: projected relative tables (2 * span, heads * head_dim), NULL when the term is off.
+     * RELATIVE_KEY: pos_k (2 * reach + 1, head_dim) against q; pos_q the same against k or NULL. */
+    const struct tm_tensor *pos_k, *pos_q;
+};
+struct tm_attn_args {
+    int32_t heads, kv_heads, head_dim; /* head h reads kv head h * kv_heads / heads */
+    float scale;
+    bool causal;
+    int32_t window;     /* attend to |i - j| <= window; 0: everything */
+    float softcap;      /* c * tanh(score / c); 0: none */
+    const uint8_t *global; /* (rows) 1: row attends to and is attended by all, past the window; or NULL */
+    struct tm_attn_bias bias;
+};
+
+/* --- 7 attn_cached: decode attention, rows grouped by beams of a slot --- */
+enum { TM_KV_PAGE = 32,        /* positions in a page of generated tokens */
+       TM_KV_CROSS_PAGE = 64   /* source tokens in a page of cross-attention K/V */ };
+
+/* A pool of pages: element (layer, page, plane, kv_head, position, dim) of dtype, plane 0 K, 1 V.
+ * Pages are never moved; cross pages are immutable once written and shared by all beams. */
+struct tm_kv_pool {
+    struct tm_tensor data; /* rows = layers * pages, cols = 2 * kv_heads * positions * head_dim */
+    int32_t layers, pages, kv_heads, positions, head_dim;
+};
+/* Which beam's K/V a beam sees at each position: after a step a beam copies its parent's row and
+ * sets the last entry to itself. K/V stay where they were written. */
+struct tm_ancestry {
+    uint8_t *owner; /* (slots, beams, positions) */
+    int32_t slots, beams, positions;
+};
+struct tm_kv_cache {
+    struct tm_kv_pool *pool;
+    const int32_t *pages;   /* (slots or slots * beams, max_pages) page numbers */
+    int32_t max_pages;
+    const int32_t *lengths; /* (slots) positions filled */
+    const struct tm_ancestry *ancestry; /* NULL: one beam, or cross-attention */
+};
+/* Every scalar that changes from step to step, in backend memory, so that a graph stays valid. */
+struct tm_step {
+    int32_t rows, slots, beams, position, source_len_max;
+    const int32_t *slot_of_row;
+};
+struct tm_cached_args {
+    struct tm_attn_args attn;
+    const struct tm_kv_cache *cache;
+    const struct tm_step *step;
+    int32_t layer;
+};
+
+/* --- 8 logits_topk: output layer, processors, log-softmax, best candidates of each row --- */
+struct tm_processors { /* one a slot; names and order are Hugging Face's generation */
+    float repetition_penalty;
+    int32_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
+    int32_t min_length, min_new_tokens, max_length;
+    int32_t forced_bos_token_id, forced_eos_token_id; /* -1: none */
+    const int32_t *eos_token_ids; int32_t n_eos;
+    const int32_t *suppress_tokens; int32_t n_suppress;
+    const int32_t *bad_words; int32_t n_bad_words; /* flat, each preceded by its length */
+    bool renormalize_logits;
+};
+struct tm_topk_args {
+    const struct tm_weight *head;
+    const float *bias;
+    float scale, softcap;
+    const struct tm_processors *processors; /* (slots) */
+    const int32_t *history;                 /* (rows, history_stride) ids so far */
+    int32_t history_stride;
+    const uint32_t *masks; /* guides: (rows, (V + 31) / 32) allowed bits, or NULL */
+    const struct tm_step *step;
+    int32_t k; /* max(2, 1 + n_eos) * beams */
+    int32_t *ret_ids;     /* (rows, k) */
+    float *ret_scores;    /* (rows, k) log-probabilities after processors */
+};
+
+/* --- 9 beam_step, 10 sample_step: choose the next ids --- */
+struct tm_beam_args {
+    const int32_t *ids; const float *scores; int32_t k; /* from logits_topk */
+    float length_penalty;
+    enum { TM_EARLY_FALSE, TM_EARLY_TRUE, TM_EARLY_NEVER } early_stopping;
+    float *running;                  /* (slots, beams) sums */
+    float *finished_scores;          /* (slots, beams) */
+    int32_t *finished_ids;           /* (slots, beams, history_stride) */
+    int32_t *finished_lengths;       /* (slots, beams) */
+    int32_t *history; int32_t history_stride;
+    struct tm_ancestry *ancestry;
+    const struct tm_processors *processors;
+    const struct tm_step *step;
+    uint8_t *ret_done;               /* (slots) */
+};
+struct tm_sample_args {
+    const int32_t *ids; const float *scores; int32_t k;
+    bool do_sample;
+    float temperature, top_p, min_p, typical_p; int32_t top_k;
+    const uint64_t *keys; /* (rows, 2) counter-based random key: (seed, identity), position in step */
+    const struct tm_step *step;
+    int32_t *ret_ids; /* (rows) */
+};
+
+/* --- 11 pool_classify: one vector a sequence, then up to three small dense layers --- */
+struct tm_dense {
+    const struct tm_weight *weight;
+    const float *bias;
+    enum tm_act act;
+    const struct tm_norm *norm; /* after act; or NULL */
+};
+struct tm_pool_args {
+    enum { TM_POOL_FIRST, TM_POOL_MEAN, TM_POOL_MAX, TM_POOL_MEAN_SQRT, TM_POOL_LAST } kind;
+    const int32_t *starts; /* (n + 1) */
+    int32_t n;
+    const uint8_t *skip;   /* (rows) 1: not pooled (prompt tokens); or NULL */
+    struct tm_dense dense[3];
+    int32_t n_dense;
+    bool normalize;        /* L2, at the end */
+};
+
+/* --- 12 gather_rows: out[i] = x[index[i]] · 13 quantize_rows: I8 or F8 with a scale a row
+ * (absmax / 127, round to nearest even) · 14 convert: out = x in out's dtype --- */
+
+typedef enum tm_status tm_embed_fn(struct tm_stream *, struct tm_tensor *out,
+                                   const struct tm_embed_args *args);
+typedef enum tm_status tm_gemm_fn(struct tm_stream *, struct tm_tensor *out,
+                                  const struct tm_tensor *x, const struct tm_weight *w,
+                                  const struct tm_epilogue *epilogue);
+typedef enum tm_status tm_add_norm_fn(struct tm_stream *, struct tm_tensor *out,
+                                      struct tm_tensor *sum, const struct tm_tensor *x,
+                                      const struct tm_tensor *residual, const struct tm_norm *norm);
+typedef enum tm_status tm_glu_fn(struct tm_stream *, struct tm_tensor *out,
+                                 const struct tm_tensor *x, enum tm_act act);
+typedef enum tm_status tm_qk_prep_fn(struct tm_stream *, struct tm_tensor *q, struct tm_tensor *k,
+                                     const struct tm_tensor *v, const struct tm_qk_args *args);
+typedef enum tm_status tm_attn_varlen_fn(struct tm_stream *, struct tm_tensor *out,
+                                         const struct tm_tensor *q, const struct tm_tensor *k,
+                                         const struct tm_tensor *v, const int32_t *starts,
+                                         int32_t n, const struct tm_attn_args *args);
+typedef enum tm_status tm_attn_cached_fn(struct tm_stream *, struct tm_tensor *out,
+                                         const struct tm_tensor *q,
+                                         const struct tm_cached_args *args);
+typedef enum tm_status tm_logits_topk_fn(struct tm_stream *, const struct tm_tensor *x,
+                                         const struct tm_topk_args *args);
+typedef enum tm_status tm_beam_step_fn(struct tm_stream *, const struct tm_beam_args *args);
+typedef enum tm_status tm_sample_step_fn(struct tm_stream *, const struct tm_sample_args *args);
+typedef enum tm_status tm_pool_classify_fn(struct tm_stream *, struct tm_tensor *out,
+                                           const struct tm_tensor *x,
+                                           const struct tm_pool_args *args);
+typedef enum tm_status tm_gather_rows_fn(struct tm_stream *, struct tm_tensor *out,
+                                         const struct tm_tensor *x, const int32_t *index);
+typedef enum tm_status tm_quantize_rows_fn(struct tm_stream *, struct tm_tensor *out,
+                                           float *ret_scale, const struct tm_tensor *x);
+typedef enum tm_status tm_convert_fn(struct tm_stream *, struct tm_tensor *out,
+                                     const struct tm_tensor *x);
+
+#define TM_OPS(X)                                                                                  \
+    X(embed) X(gemm) X(add_norm) X(glu) X(qk_prep) X(attn_varlen) X(attn_cached) X(logits_topk)    \
+    X(beam_step) X(sample_step) X(pool_classify) X(gather_rows) X(quantize_rows) X(convert)
+
+struct tm_ops {
+#define X(op)          \
+    tm_##op##_fn *op;  \
+    const char *op##_variant; /* "ref", "avx512", …: for the log and the tests */
+    TM_OPS(X)
+#undef X
+};
+
+/* Memory and order of execution. On a CPU streams are scratch only, events and graphs are absent. */
+struct tm_device_ops {
+    void *(*alloc)(struct tm_backend *, size_t bytes); /* 64-byte aligned; NULL when short */
+    void (*free)(struct tm_backend *, void *p);
+    enum tm_status (*copy_in)(struct tm_stream *, void *dst, const void *host, size_t bytes);
+    enum tm_status (*copy_out)(struct tm_stream *, void *host, const void *src, size_t bytes);
+    enum tm_status (*stream_create)(struct tm_backend *, size_t scratch_bytes,
+                                    struct tm_stream **ret_stream, struct tm_err *err);
+    void (*stream_destroy)(struct tm_stream *);
+    enum tm_status (*stream_sync)(struct tm_stream *);
+    /* Optional, all or none: */
+    enum tm_status (*event_record)(struct tm_stream *, void **event);
+    enum tm_status (*event_wait)(struct tm_stream *, void *event);
+    enum tm_status (*graph_begin)(struct tm_stream *);
+    enum tm_status (*graph_end)(struct tm_stream *, void **ret_graph);
+    enum tm_status (*graph_launch)(struct tm_stream *, void *graph);
+    /* Copies w (N, K), F32, BF16 or F16 in host memory, into the backend's own layout as dtype
+     * `as`. The source may be dropped afterwards. */
+    enum tm_status (*pack)(struct tm_backend *, const struct tm_tensor *w, enum tm_dtype as,
+                           struct tm_weight **ret_weight, struct tm_err *err);
+    void (*weight_free)(struct tm_backend *, struct tm_weight *); /* NULL is fine */
+    size_t (*weight_bytes)(const struct tm_weight *);
+};
+
+struct tm_backend {
+    const char *name; /* "cpu", "blas", "cuda" */
+    struct tm_ops ops;
+    struct tm_device_ops dev;
+    void *self;
+};
+
+/* Instruction sets, each including those before it. */
+enum tm_isa {
+    TM_ISA_AVX2 = 1 << 0,   /* AVX2, FMA, F16C */
+    TM_ISA_AVX512 = 1 << 1, /* F, BW, DQ, VL */
+};
+uint32_t tm_cpu_isa(void);               /* detected on this machine */
+const char *tm_isa_name(uint32_t mask);  /* of the best bit: "ref", "avx2", "avx512" */
+
+/* The CPU backend. mask 0: the reference alone; else the best variants within mask and
+ * tm_cpu_isa(). Never fails for want of an instruction set. */
+enum tm_status tm_backend_cpu(uint32_t mask, struct tm_backend **ret_backend, struct tm_err *err);
+/* The same with OpenBLAS for gemm; TM_UNSUPPORTED when built without. Not batch-invariant. */
+enum tm_status tm_backend_blas(struct tm_backend **ret_backend, struct tm_err *err);
+void tm_backend_destroy(struct tm_backend *b); /* NULL is fine */
+
+#endif

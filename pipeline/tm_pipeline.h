@@ -1,0 +1,284 @@
+/* The document, the contracts of stages and tasks, and the runner.
+ *
+ * A tm_doc is owned by exactly one thread at a time and moves through queues; it owns an arena and
+ * everything in it. Stages allocate from the arena and free nothing; dropping the document drops
+ * all. A failed document is data: it carries err and goes on to the dead-letter sink. */
+#ifndef TM_PIPELINE_H
+#define TM_PIPELINE_H
+
+#include "tm_base.h"
+#include "tm_delivery.h"
+
+struct json_t; /* jansson's */
+
+/* ---- the document ------------------------------------------------------------------------- */
+
+struct tm_header { const char *name, *value; };
+
+/* Bytes as they came, and where from. Everything lies in the document's arena. */
+struct tm_record {
+    uint64_t lane;
+    uint32_t epoch;
+    uint64_t seq;             /* number within the lane: 0, 1, 2 … */
+    const char *lane_name;    /* delivery identity of the lane: "sub/a.html-0123456789abcdef" */
+    const char *path;         /* relative to the spool: "sub/a.html" */
+    int64_t line;             /* of a many-document file, from 1; 0: the file is the document */
+    uint64_t end_offset;      /* first byte after it in the decompressed input */
+    bool many;                /* the lane holds more than one record */
+    bool last;                /* the last record of its lane */
+    const char *sha256;       /* of the file's bytes, 64 hex digits */
+    const char *data;
+    size_t len;
+    const char *content_type; /* NULL: unknown */
+    const char *charset;      /* from outside (header); NULL: unknown */
+    int64_t mtime_ms;
+    const struct tm_header *headers;
+    size_t n_headers;
+};
+
+/* Byte range [start, end) of doc->text with the same range in code points. */
+struct tm_span {
+    uint32_t start, end;       /* bytes */
+    uint32_t cp_start, cp_end; /* code points */
+};
+
+enum tm_block { TM_BLOCK_P, TM_BLOCK_HEADING, TM_BLOCK_LI, TM_BLOCK_QUOTE, TM_BLOCK_CODE,
+                TM_BLOCK_TABLE_ROW, TM_BLOCK_COUNT };
+const char *tm_block_name(enum tm_block b); /* "p", "heading", "li", "quote", "code", "table-row" */
+
+struct tm_paragraph {
+    struct tm_span span;
+    enum tm_block kind;
+    const char *path; /* node path in the source ("html/body/div[2]/p[1]"), or NULL */
+};
+
+/* text[text_start…] up to the next run came from source[source_start…], byte for byte when `exact`,
+ * else the whole run stands for the source range up to the next run's source_start. */
+struct tm_offset_run {
+    uint32_t text_start;
+    uint32_t source_start;
+    uint32_t source_end;
+    bool exact;
+};
+
+struct tm_removed { const char *rule; int32_t count; };
+
+/* Audit of cleaning, schema 6.2 `cleaning`. */
+struct tm_cleaning {
+    const char *method;          /* "landmark", "baseline", "text", … */
+    double confidence;           /* < 0: not known */
+    uint64_t chars_in, chars_out;
+    const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|default */
+    uint32_t replaced_chars;
+    const struct tm_removed *removed; size_t n_removed;
+    const char *const *flags; size_t n_flags; /* "bidi_controls", "depth_capped", … */
+};
+
+struct tm_warning { const char *code, *stage, *task, *message; };
+
+struct tm_doc {
+    struct tm_arena *arena; /* holds the tm_doc itself too */
+    struct tm_record rec;
+    struct tm_doc *next;    /* for whoever owns it */
+
+    /* from the envelope and the page; NULL where unknown */
+    const char *id;          /* the user's, or the delivery identity */
+    const char *title, *url, *source, *published_at, *modified_at, *lang, *kind, *page_type;
+    const char *lang_from;   /* "envelope", "html", … */
+    const char *const *authors; size_t n_authors;
+    const char *const *tasks; size_t n_tasks; /* the envelope's choice; n_tasks 0: all configured */
+    struct json_t *meta;     /* echoed; borrowed from an arena cleanup */
+
+    /* cleaned text: UTF-8 NFC, paragraphs separated by one blank line; all offsets refer to it */
+    const char *text; size_t text_len; uint32_t text_chars;
+    const char *source_field;                 /* "html", "text", "file": what offset runs point into */
+    const struct tm_paragraph *paragraphs; size_t n_paragraphs;
+    const struct tm_span *sentences; size_t n_sentences;
+    const struct tm_offset_run *runs; size_t n_runs;
+    struct tm_cleaning cleaning;
+
+    /* tasks: one slot a configured task, by index; see struct tm_task_ops */
+    struct tm_task_run *task_runs; size_t n_task_runs;
+    struct tm_warning *warnings; size_t n_warnings, warnings_room;
+
+    /* end */
+    struct tm_err err;       /* status TM_OK: a result; else a dead letter */
+    const char *err_stage;   /* stage that failed it */
+    uint32_t attempts;       /* deaths of the process on it so far */
+    const char *output; size_t output_len; /* the line to store, without newline */
+    uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
+    uint32_t tokens_in;
+};
+
+struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
+void tm_doc_destroy(struct tm_doc *d);           /* NULL is fine */
+/* Marks it failed: first error wins. Returns status. */
+enum tm_status tm_doc_fail(struct tm_doc *d, const char *stage, enum tm_status status,
+                           const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* The status that a NULL from the arena means for this document: TM_TOOLARGE or TM_NOMEM. */
+enum tm_status tm_doc_nomem(struct tm_doc *d, const char *stage);
+void tm_doc_warn(struct tm_doc *d, const char *code, const char *stage, const char *task,
+                 const char *message);
+
+/* SHA-256 of bytes as 64 hex digits and NUL. */
+void tm_sha256_hex(const void *bytes, size_t n, char out[65]);
+/* Of a stream: create, update, finish (frees). */
+struct tm_sha256;
+struct tm_sha256 *tm_sha256_create(void);
+void tm_sha256_update(struct tm_sha256 *h, const void *bytes, size_t n);
+void tm_sha256_finish(struct tm_sha256 *h, char out[65]);
+
+/* ---- stages --------------------------------------------------------------------------------- */
+
+struct tm_batch {
+    struct tm_doc **docs; /* those with err set are passed over */
+    size_t n;
+};
+
+/* A synchronous stage. run marks bad documents in the batch; TM_OK unless the stage itself cannot
+ * go on. One self may be run by several threads at once, each with its own worker. */
+struct tm_stage_ops {
+    const char *name;
+    enum tm_status (*create)(void **ret_self, const struct tm_conf *conf, void *arg,
+                             struct tm_err *err);
+    /* Per-thread state, optional (NULL: none). */
+    void *(*worker_create)(void *self);
+    enum tm_status (*run)(void *self, void *worker, struct tm_batch *batch, struct tm_err *err);
+    void (*worker_destroy)(void *self, void *worker);
+    void (*destroy)(void *self);
+};
+
+extern const struct tm_stage_ops tm_stage_clean;    /* clean/ */
+extern const struct tm_stage_ops tm_stage_tokenize; /* tokenize/: plans the first round; arg: tm_models */
+extern const struct tm_stage_ops tm_stage_assemble; /* assemble/: makes doc->output; arg: tm_models */
+
+/* ---- models and tasks ------------------------------------------------------------------------ */
+
+struct tm_engine;
+struct tm_tokenizer;
+struct tm_encoding;
+
+/* One open model with its tokenizer; tasks that name the same folder share it. */
+struct tm_model {
+    const char *name;    /* as configured, or the default's name */
+    const char *folder;
+    struct tm_engine *engine;
+    struct tm_tokenizer *tok;
+    char sha256[65];     /* of config, weights and tokenizer */
+};
+struct tm_models; /* those of a pipeline, and its tasks in order */
+
+/* Opens what the tasks of conf need: default models where none is named, looked up in the model
+ * path ($TEXTMILL_MODELS, then the data directories). Fails before any document is touched;
+ * err names the task and the remedy. */
+enum tm_status tm_models_open(const struct tm_conf *conf, struct tm_models **ret_models,
+                              struct tm_err *err);
+void tm_models_close(struct tm_models *ms);
+size_t tm_models_count(const struct tm_models *ms);
+struct tm_model *tm_models_get(struct tm_models *ms, size_t i);
+/* One model by folder or name, for `infer` and `models`. tokenizer: false leaves tok NULL when the
+ * folder has none. */
+enum tm_status tm_model_open(const char *name, const char *device, const char *precision,
+                             int threads, int batch_tokens, bool tokenizer,
+                             struct tm_model **ret_model, struct tm_err *err);
+void tm_model_close(struct tm_model *m);
+/* The folder of a model name, into out; TM_NOTFOUND lists where it looked. */
+enum tm_status tm_model_find(const char *name, char *out, size_t out_size, struct tm_err *err);
+
+/* A sequence that a task wants run. out lies in the document's arena. */
+struct tm_seq {
+    const int32_t *ids; int32_t n_ids, n_first;
+    const uint8_t *skip;
+    float *out; size_t out_size;
+    enum tm_status status; /* filled in when answered */
+};
+
+/* One task on one document. */
+struct tm_task_run {
+    const struct tm_task *task;
+    struct tm_seq *seqs; size_t n_seqs; /* of the present round */
+    size_t n_open;          /* not yet answered: the infer stage counts */
+    bool done, skipped;     /* skipped: not asked for by the envelope */
+    void *state;            /* the task's own, in the arena */
+    struct tm_err err;      /* a failed task: the result is partial */
+    struct json_t *result;  /* what goes under the task's key; owned by an arena cleanup */
+};
+
+struct tm_task {
+    const struct tm_task_ops *ops;
+    const struct tm_conf_task *conf;
+    struct tm_model *model;
+};
+
+struct tm_task_ops {
+    const char *name;          /* "sentiment" */
+    const char *key;           /* of the result: "sentiment" */
+    const char *default_model; /* "sentiment-en" */
+    int head;                  /* enum tm_head the model must have */
+    /* Fills run->seqs (may be none) or sets run->done with run->result. enc: the thread's. */
+    enum tm_status (*plan)(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                           struct tm_encoding *enc, struct tm_err *err);
+    /* All sequences of the round are answered: more of them, or done with a result. */
+    enum tm_status (*next)(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                           struct tm_encoding *enc, struct tm_err *err);
+    /* What a model must have for this task besides the head (labels …); NULL: nothing. */
+    enum tm_status (*check)(const struct tm_task *t, struct tm_err *err);
+};
+extern const struct tm_task_ops *const tm_task_table[]; /* ends with NULL */
+size_t tm_models_tasks(const struct tm_models *ms, const struct tm_task **ret_tasks);
+
+/* The asynchronous stage. submit and poll are called by one thread (the infer thread); step by the
+ * engine workers. */
+struct tm_infer;
+typedef void tm_infer_report_fn(void *arg, struct tm_doc *const *docs, size_t n, bool ran);
+enum tm_status tm_infer_create(struct tm_models *ms, size_t max_docs, struct tm_infer **ret_infer,
+                               struct tm_err *err);
+void tm_infer_destroy(struct tm_infer *in);
+/* Takes *owned and sets it to NULL; TM_AGAIN means later (leaves it). */
+enum tm_status tm_infer_submit(struct tm_infer *in, struct tm_doc **owned);
+/* Finished documents, in any order. Runs the tasks' next(). */
+size_t tm_infer_poll(struct tm_infer *in, struct tm_doc **out, size_t max);
+size_t tm_infer_inside(const struct tm_infer *in);
+/* One batch of whichever model has work, on this worker; TM_AGAIN when none. */
+enum tm_status tm_infer_step(struct tm_infer *in, int worker, tm_infer_report_fn *report, void *arg,
+                             struct tm_metrics *metrics);
+int tm_infer_workers(const struct tm_infer *in);
+
+/* ---- the runner -------------------------------------------------------------------------------- */
+
+struct tm_summary {
+    uint64_t documents, delivered, dead, partial, tokens, bytes;
+    uint64_t abandoned; /* still in flight when the drain limit ended a stop: redone next time */
+    double seconds;
+};
+
+struct tm_runner_config {
+    const struct tm_conf *conf;
+    const struct tm_source_ops *source;
+    const struct tm_sink_ops *sink;
+    struct tm_models *models;   /* may have no task */
+    struct tm_metrics *metrics;
+    const char *config_hash;    /* of configuration and weights, hex */
+    bool once;                  /* end when the source is at its end */
+    /* One call for each failed document and each trouble, from the runner's threads. */
+    void (*trouble)(void *arg, const struct tm_doc *doc, const char *stage,
+                    const struct tm_err *err);
+    /* Every quarter of a second or so, from the main thread's wait, for progress; may be NULL.
+     * total: documents known to the source, 0 when unknown. */
+    void (*progress)(void *arg, const struct tm_summary *now, uint64_t total);
+    void *arg;
+};
+
+struct tm_runner;
+/* Creates everything but threads. The attempt journal is read here. */
+enum tm_status tm_runner_create(const struct tm_runner_config *config, struct tm_runner **ret_runner,
+                                struct tm_err *err);
+/* Creates the threads, waits until all is done or stopped, joins them. Returns TM_OK, TM_AGAIN when
+ * the drain limit cut it short, or what made it end. */
+enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary,
+                             struct tm_err *err);
+/* Async-signal-safe: first call drains, second stops at once. */
+void tm_runner_stop(struct tm_runner *r);
+void tm_runner_destroy(struct tm_runner *r);
+
+#endif
