@@ -37,6 +37,7 @@ struct tm_json {
     unsigned state;
     struct tm_buf scratch; /* decoded strings */
     const char *name;      /* for messages, borrowed */
+    size_t at;             /* where the last event began, for messages */
 };
 
 /* Does not allocate; name is the file for messages. */

@@ -1,0 +1,151 @@
+/* What is wrong between configuration keys (tm_conf.h: tm_conf_check).
+ *
+ * Called by `check` and before a pipeline is built, on the main thread. Single values were checked
+ * when they were set. */
+#include "conf_near.h"
+#include "tm_conf.h"
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *const tm_conf_task_names[] = {"sentiment", "summary", NULL};
+
+struct report {
+    void (*found)(void *arg, const char *path, const char *text);
+    void *arg;
+    size_t count;
+};
+
+__attribute__((format(printf, 3, 4))) static void say(struct report *r, const char *path,
+                                                      const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    r->count++;
+    if (r->found != NULL)
+        r->found(r->arg, path, text);
+}
+
+/* The folder's one name: resolved when it exists, else without "./", "//" and a "/" at the end. */
+static void folder_name(const char *path, char out[PATH_MAX])
+{
+    if (realpath(path, out) != NULL)
+        return;
+    size_t n = 0;
+    for (const char *p = path; *p != '\0' && n + 1 < PATH_MAX;) {
+        bool start = p == path || p[-1] == '/';
+        if (start && p[0] == '.' && (p[1] == '/' || p[1] == '\0'))
+            p += p[1] == '/' ? 2 : 1;
+        else if (p[0] == '/' && p != path && p[-1] == '/')
+            p++;
+        else
+            out[n++] = *p++;
+    }
+    while (n > 1 && out[n - 1] == '/')
+        n--;
+    out[n] = '\0';
+}
+
+static bool same_folder(const char *a, const char *b)
+{
+    char name_a[PATH_MAX], name_b[PATH_MAX];
+    folder_name(a, name_a);
+    folder_name(b, name_b);
+    return strcmp(name_a, name_b) == 0;
+}
+
+/* Results written where documents are taken from would be read again as documents. */
+static void check_folder(struct report *r, const struct tm_conf *c, const char *path,
+                         const char *folder)
+{
+    static const char *const taken[] = {"", "/new", "/active"};
+    if (folder[0] == '\0' || c->source_spool_path[0] == '\0')
+        return;
+    for (size_t i = 0; i < TM_COUNTOF(taken); i++) {
+        char spool[PATH_MAX];
+        snprintf(spool, sizeof spool, "%s%s", c->source_spool_path, taken[i]);
+        if (same_folder(folder, spool))
+            say(r, path,
+                "documents are taken from this folder (source.spool.path); choose another");
+    }
+}
+
+static void check_ends(struct report *r, const struct tm_conf *c)
+{
+    bool files = c->sink_files_path[0] != '\0';
+    if (c->source_spool_path[0] == '\0')
+        say(r, "source.spool.path", "no source: set source.spool.path to a folder of documents");
+    if (!files && !c->sink_stdout_enabled)
+        say(r, "sink.files.path",
+            "no sink: set sink.files.path to a folder, or sink.stdout.enabled to true");
+    if (files && c->sink_stdout_enabled)
+        say(r, "sink.stdout.enabled",
+            "two sinks: leave out sink.files.path, or set sink.stdout.enabled to false");
+    if (c->sink_dead_letters_path[0] == '\0')
+        say(r, "sink.dead_letters.path",
+            "no place for documents that fail: set sink.dead_letters.path to a folder");
+    check_folder(r, c, "sink.files.path", c->sink_files_path);
+    check_folder(r, c, "sink.dead_letters.path", c->sink_dead_letters_path);
+    const char *instance = c->state_instance;
+    if (instance[0] == '\0' || instance[0] == '.' || strchr(instance, '/') != NULL)
+        say(r, "state.instance",
+            "\"%s\" names a folder: it must not be empty, begin with a dot or hold a slash",
+            instance);
+}
+
+static const char *nearest_task(const char *name)
+{
+    const char *best = NULL;
+    unsigned best_distance = UINT_MAX;
+    for (const char *const *t = tm_conf_task_names; *t != NULL; t++) {
+        unsigned d = tm_near_distance(name, *t);
+        if (d < best_distance && tm_near_enough(d, name)) {
+            best = *t;
+            best_distance = d;
+        }
+    }
+    return best;
+}
+
+static void check_name(struct report *r, const char *path, const char *name)
+{
+    char known[128] = "";
+    size_t n = 0;
+    for (const char *const *t = tm_conf_task_names; *t != NULL && n < sizeof known; t++) {
+        if (strcmp(*t, name) == 0)
+            return;
+        n += (size_t)snprintf(known + n, sizeof known - n, "%s%s", n > 0 ? ", " : "", *t);
+    }
+    const char *near = name[0] != '\0' ? nearest_task(name) : NULL;
+    if (name[0] == '\0')
+        say(r, path, "the entry names no task; there are: %s", known);
+    else if (near != NULL)
+        say(r, path, "unknown task \"%.80s\"; did you mean \"%s\"?", name, near);
+    else
+        say(r, path, "unknown task \"%.80s\"; there are: %s", name, known);
+}
+
+static void check_task(struct report *r, const struct tm_conf_task *t, size_t i)
+{
+    char path[64];
+    snprintf(path, sizeof path, "tasks[%zu].task", i);
+    check_name(r, path, t->task);
+    if (strcmp(t->task, "summary") == 0 && t->sentences == 0 && t->words == 0) {
+        snprintf(path, sizeof path, "tasks[%zu].sentences", i);
+        say(r, path, "a summary needs a length: set sentences or words above 0");
+    }
+}
+
+size_t tm_conf_check(const struct tm_conf *c,
+                     void (*found)(void *arg, const char *path, const char *text), void *arg)
+{
+    struct report r = {.found = found, .arg = arg};
+    check_ends(&r, c);
+    for (size_t i = 0; i < c->n_tasks; i++)
+        check_task(&r, &c->tasks[i], i);
+    return r.count;
+}
