@@ -19,12 +19,14 @@ enum tm_head { /* what comes out, from config.json's architectures[0] and the fo
     TM_HEAD_GENERATE,  /* ids and scores */
     TM_HEAD_COUNT
 };
+/* What a sequence head's logits mean: config.json's problem_type. Without it, as in Hugging Face's
+ * pipeline, one logit takes a sigmoid (MULTI_LABEL) and several a softmax (SINGLE_LABEL). */
 enum tm_problem { TM_PROBLEM_SINGLE_LABEL, TM_PROBLEM_MULTI_LABEL, TM_PROBLEM_REGRESSION };
 
 struct tm_engine_limits {
     int32_t threads;      /* workers; 0: one a core that this process may use (cpuset and cgroup) */
     int32_t batch_tokens; /* most tokens of a batch; 0: 2048 */
-    int32_t queue;        /* most sequences waiting; 0: 4096 */
+    int32_t queue;        /* most sequences inside: waiting, running or not collected; 0: 4096 */
 };
 
 /* Facts of an open model, valid while it is open. */
@@ -36,19 +38,20 @@ struct tm_engine_info {
     enum tm_problem problem;
     const char *device, *precision, *isa; /* resolved: "cpu", "float32", "avx512" */
     int32_t threads;
-    int32_t vocab_size, hidden_size;
+    int32_t vocab_size;
+    int32_t hidden_size; /* width of the vectors; for TM_HEAD_EMBEDDING after 2_Dense, if any */
     int32_t max_length; /* most ids of one sequence, special tokens included */
     int32_t type_vocab_size; /* 0: no token types */
     int32_t pad_token_id;    /* -1: none */
     int32_t n_labels;
     const char *const *labels; /* (n_labels) id2label, or "LABEL_0" … */
-    const char *sha256;        /* of weights and configuration, hex; set by the caller below */
-    size_t weight_bytes;       /* packed */
+    size_t weight_bytes;       /* packed weights and tables */
 };
 
 /* Opens config.json, model.safetensors (or its shards), and a PEFT adapter when the folder holds
  * adapter_config.json: then `base` is the folder of the base model (else NULL) and the adapter is
- * merged into the weights. device "auto" | "cpu" | "ref" | "blas"; precision "auto" | "float32".
+ * merged into the weights. device "auto" | "cpu" (the best instruction set), or for tests "ref" |
+ * "avx2" | "avx512" | "blas"; precision "auto" | "float32".
  * A missing, unknown or misshapen tensor is TM_MODEL and named. TM_NOTFOUND when the folder or a
  * file of it is not there. */
 enum tm_status tm_engine_open(const char *folder, const char *base, const char *device,
@@ -99,7 +102,7 @@ enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequenc
 enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq,
                                 uint64_t cookie);
 /* One batch on this worker (0 … threads - 1), started from the oldest waiting. TM_AGAIN when
- * nothing waits. report (or NULL) is told the cookies before the batch runs (ran false) and after
+ * nothing waits; any other failure is also the status of every sequence in the batch. report (or NULL) is told the cookies before the batch runs (ran false) and after
  * it (ran true), for the attempt journal. */
 typedef void tm_engine_report_fn(void *arg, const uint64_t *cookies, size_t n, bool ran);
 enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_report_fn *report,
@@ -112,5 +115,6 @@ size_t tm_engine_waiting(const struct tm_engine *e); /* sequences queued, not ye
 
 /* Cores that this process may use: sched_getaffinity, and the cgroup's cpu.max rounded up. */
 int32_t tm_engine_cores(void);
+const char *tm_engine_isa(void); /* best instruction set of this machine: "avx512" */
 
 #endif

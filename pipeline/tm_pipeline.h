@@ -120,6 +120,9 @@ enum tm_status tm_doc_nomem(struct tm_doc *d, const char *stage);
 void tm_doc_warn(struct tm_doc *d, const char *code, const char *stage, const char *task,
                  const char *message);
 
+/* The line of `textmill extract` (cleaning alone), newline included; out is cleared first. */
+bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out);
+
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);
 /* Of a stream: create, update, finish (frees). */
@@ -243,6 +246,11 @@ size_t tm_infer_inside(const struct tm_infer *in);
 enum tm_status tm_infer_step(struct tm_infer *in, int worker, tm_infer_report_fn *report, void *arg,
                              struct tm_metrics *metrics);
 int tm_infer_workers(const struct tm_infer *in);
+
+/* Runs n sequences to their end on all of the engine's workers: for verbs, which have no pipeline.
+ * seqs[i].status receives how each ended; ns (or NULL) the time from first to last. */
+enum tm_status tm_drive(struct tm_engine *engine, struct tm_seq *seqs, size_t n, uint64_t *ret_ns,
+                        struct tm_err *err);
 
 /* ---- the runner -------------------------------------------------------------------------------- */
 

@@ -1,0 +1,385 @@
+/* The result of a document as one line of JSON: schema textmill.result/1.
+ *
+ * Written straight into a buffer in a fixed order of keys, so that equal input gives equal bytes;
+ * only the tasks' own values and the echoed meta are JSON trees. Runs on the assemble threads. The
+ * text is UTF-8 already; names from outside (paths) may not be, and are mended while writing. */
+#include "tm_engine.h"
+#include "tm_pipeline.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct assemble {
+    bool with_text;
+};
+
+/* ---- writing ---- */
+
+static char last(const struct tm_buf *b)
+{
+    return b->len > 0 ? b->data[b->len - 1] : '\0';
+}
+
+/* The comma and the key of a member. */
+static void put_key(struct tm_buf *b, const char *key)
+{
+    if (last(b) != '{')
+        tm_buf_putc(b, ',');
+    tm_buf_json_string(b, key, strlen(key));
+    tm_buf_putc(b, ':');
+}
+
+static void put_string(struct tm_buf *b, const char *key, const char *value)
+{
+    if (value == NULL)
+        return;
+    put_key(b, key);
+    tm_buf_json_string(b, value, strlen(value));
+}
+
+static void put_int(struct tm_buf *b, const char *key, int64_t value)
+{
+    put_key(b, key);
+    tm_buf_printf(b, "%lld", (long long)value);
+}
+
+static int append(const char *bytes, size_t n, void *arg)
+{
+    return tm_buf_append(arg, bytes, n) ? 0 : -1;
+}
+
+/* precision: significant digits of reals; scores have six decimals, echoed values all they had. */
+static void put_tree(struct tm_buf *b, const char *key, json_t *value, size_t precision)
+{
+    put_key(b, key);
+    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(precision);
+    if (json_dump_callback(value, append, b, flags) != 0)
+        b->failed = true;
+}
+
+static void open_object(struct tm_buf *b, const char *key)
+{
+    put_key(b, key);
+    tm_buf_putc(b, '{');
+}
+
+static void put_strings(struct tm_buf *b, const char *key, const char *const *list, size_t n)
+{
+    put_key(b, key);
+    tm_buf_putc(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        tm_buf_puts(b, i > 0 ? "," : "");
+        tm_buf_json_string(b, list[i], strlen(list[i]));
+    }
+    tm_buf_putc(b, ']');
+}
+
+/* ---- parts of the schema, in order ---- */
+
+static void put_input(struct tm_buf *b, const struct tm_record *rec)
+{
+    open_object(b, "input");
+    put_string(b, "file", rec->path);
+    if (rec->line > 0)
+        put_int(b, "line", rec->line);
+    put_int(b, "bytes", (int64_t)rec->len);
+    put_string(b, "sha256", rec->sha256);
+    tm_buf_putc(b, '}');
+}
+
+static void put_document(struct tm_buf *b, const struct tm_doc *d)
+{
+    open_object(b, "document");
+    put_string(b, "title", d->title);
+    if (d->n_authors > 0)
+        put_strings(b, "authors", d->authors, d->n_authors);
+    put_string(b, "published_at", d->published_at);
+    put_string(b, "modified_at", d->modified_at);
+    put_string(b, "source", d->source);
+    put_string(b, "url", d->url);
+    if (d->lang != NULL) {
+        open_object(b, "lang");
+        put_string(b, "code", d->lang);
+        put_string(b, "from", d->lang_from);
+        tm_buf_putc(b, '}');
+    }
+    put_string(b, "kind", d->kind);
+    put_string(b, "page_type", d->page_type);
+    tm_buf_putc(b, '}');
+}
+
+static void put_paragraphs(struct tm_buf *b, const struct tm_doc *d)
+{
+    put_key(b, "paragraphs");
+    for (size_t i = 0; i < d->n_paragraphs; i++) {
+        const struct tm_paragraph *p = &d->paragraphs[i];
+        tm_buf_printf(b, "%s{\"start\":%u,\"end\":%u,\"kind\":\"%s\"", i == 0 ? "[" : ",",
+                      p->span.cp_start, p->span.cp_end, tm_block_name(p->kind));
+        put_string(b, "path", p->path);
+        tm_buf_putc(b, '}');
+    }
+    tm_buf_puts(b, d->n_paragraphs == 0 ? "[]" : "]");
+}
+
+static void put_sentences(struct tm_buf *b, const struct tm_doc *d)
+{
+    put_key(b, "sentences");
+    tm_buf_putc(b, '[');
+    for (size_t i = 0; i < d->n_sentences; i++)
+        tm_buf_printf(b, "%s[%u,%u]", i == 0 ? "" : ",", d->sentences[i].cp_start,
+                      d->sentences[i].cp_end);
+    tm_buf_putc(b, ']');
+}
+
+static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
+{
+    open_object(b, "cleaning");
+    put_string(b, "method", c->method);
+    if (c->confidence >= 0)
+        put_key(b, "confidence"), tm_buf_printf(b, "%.6g", c->confidence);
+    put_int(b, "chars_in", (int64_t)c->chars_in);
+    put_int(b, "chars_out", (int64_t)c->chars_out);
+    put_string(b, "encoding", c->encoding);
+    put_string(b, "encoding_source", c->encoding_source);
+    put_int(b, "replaced_chars", c->replaced_chars);
+    put_key(b, "removed");
+    tm_buf_putc(b, '[');
+    for (size_t i = 0; i < c->n_removed; i++) {
+        tm_buf_puts(b, i > 0 ? ",{" : "{");
+        put_string(b, "rule", c->removed[i].rule);
+        put_int(b, "count", c->removed[i].count);
+        tm_buf_putc(b, '}');
+    }
+    tm_buf_putc(b, ']');
+    put_strings(b, "flags", c->flags, c->n_flags);
+    tm_buf_putc(b, '}');
+}
+
+static void put_tasks(struct tm_buf *b, const struct tm_doc *d)
+{
+    for (size_t i = 0; i < d->n_task_runs; i++) {
+        const struct tm_task_run *run = &d->task_runs[i];
+        if (run->skipped)
+            continue;
+        if (run->result != NULL)
+            put_tree(b, run->task->ops->key, run->result, 9);
+        else
+            put_key(b, run->task->ops->key), tm_buf_puts(b, "null");
+    }
+}
+
+static void put_models(struct tm_buf *b, const struct tm_doc *d)
+{
+    open_object(b, "models");
+    for (size_t i = 0; i < d->n_task_runs; i++) {
+        const struct tm_task_run *run = &d->task_runs[i];
+        if (run->skipped)
+            continue;
+        const struct tm_model *m = run->task->model;
+        const struct tm_engine_info *info = tm_engine_info(m->engine);
+        open_object(b, run->task->ops->name);
+        put_string(b, "name", m->name);
+        put_string(b, "sha256", m->sha256);
+        put_string(b, "precision", info->precision);
+        put_string(b, "device", info->device);
+        tm_buf_putc(b, '}');
+    }
+    tm_buf_putc(b, '}');
+}
+
+static void put_timing(struct tm_buf *b, const struct tm_doc *d)
+{
+    const struct {
+        const char *key;
+        uint64_t ns;
+    } times[] = {{"clean", d->clean_ns},
+                 {"tokenize", d->tokenize_ns},
+                 {"infer", d->infer_ns},
+                 {"total", tm_clock_ns() - d->taken_ns}};
+    open_object(b, "timing_ms");
+    for (size_t i = 0; i < TM_COUNTOF(times); i++)
+        put_key(b, times[i].key), tm_buf_printf(b, "%.3f", (double)times[i].ns / 1e6);
+    tm_buf_puts(b, "}");
+    open_object(b, "usage");
+    put_int(b, "tokens_in", d->tokens_in);
+    tm_buf_putc(b, '}');
+}
+
+static void put_notice(struct tm_buf *b, const char *code, const char *stage, const char *task,
+                       const char *message)
+{
+    tm_buf_puts(b, last(b) == '[' ? "{" : ",{");
+    put_string(b, "code", code);
+    put_string(b, "stage", stage);
+    put_string(b, "task", task);
+    put_string(b, "message", message);
+}
+
+static void put_notices(struct tm_buf *b, const struct tm_doc *d)
+{
+    put_key(b, "warnings");
+    tm_buf_putc(b, '[');
+    for (size_t i = 0; i < d->n_warnings; i++) {
+        const struct tm_warning *w = &d->warnings[i];
+        put_notice(b, w->code, w->stage, w->task, w->message);
+        tm_buf_putc(b, '}');
+    }
+    tm_buf_putc(b, ']');
+    put_key(b, "errors");
+    tm_buf_putc(b, '[');
+    for (size_t i = 0; i < d->n_task_runs; i++) {
+        const struct tm_task_run *run = &d->task_runs[i];
+        if (run->err.status == TM_OK)
+            continue;
+        put_notice(b, tm_status_code(run->err.status), "infer", run->task->ops->name,
+                   run->err.text);
+        put_key(b, "retryable");
+        tm_buf_puts(b, tm_status_retry(run->err.status) ? "true}" : "false}");
+    }
+    tm_buf_putc(b, ']');
+}
+
+/* ---- the stage ---- */
+
+static bool is_partial(const struct tm_doc *d)
+{
+    for (size_t i = 0; i < d->n_task_runs; i++)
+        if (d->task_runs[i].err.status != TM_OK)
+            return true;
+    return false;
+}
+
+/* Every task that was asked for has failed: nothing to deliver but the reason. */
+static const struct tm_task_run *all_failed(const struct tm_doc *d)
+{
+    const struct tm_task_run *first = NULL;
+    for (size_t i = 0; i < d->n_task_runs; i++) {
+        const struct tm_task_run *run = &d->task_runs[i];
+        if (!run->skipped && run->err.status == TM_OK)
+            return NULL;
+        if (!run->skipped && first == NULL)
+            first = run;
+    }
+    return first;
+}
+
+static void put_result(struct tm_buf *b, const struct assemble *self, const struct tm_doc *d)
+{
+    tm_buf_clear(b);
+    tm_buf_putc(b, '{');
+    put_string(b, "schema", "textmill.result/1");
+    put_string(b, "id", d->id);
+    put_string(b, "status", is_partial(d) ? "partial" : "ok");
+    put_input(b, &d->rec);
+    put_document(b, d);
+    if (self->with_text) {
+        put_key(b, "text");
+        tm_buf_json_string(b, d->text, d->text_len);
+    }
+    put_string(b, "offset_unit", "codepoint");
+    put_paragraphs(b, d);
+    put_sentences(b, d);
+    put_cleaning(b, &d->cleaning);
+    put_tasks(b, d);
+    put_models(b, d);
+    put_timing(b, d);
+    put_notices(b, d);
+    if (d->meta != NULL)
+        put_tree(b, "meta", d->meta, 17);
+    tm_buf_putc(b, '}');
+}
+
+bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out)
+{
+    tm_buf_clear(out);
+    tm_buf_putc(out, '{');
+    put_string(out, "source", d->rec.path);
+    if (d->rec.line > 0)
+        put_int(out, "line", d->rec.line);
+    put_string(out, "id", d->id);
+    if (d->err.status != TM_OK) {
+        open_object(out, "error");
+        put_string(out, "code", tm_status_code(d->err.status));
+        put_string(out, "stage", d->err_stage);
+        put_string(out, "message", d->err.text);
+        tm_buf_putc(out, '}');
+    } else {
+        put_string(out, "title", d->title);
+        put_key(out, "text");
+        tm_buf_json_string(out, d->text, d->text_len);
+        put_string(out, "lang", d->lang);
+        if (d->n_authors > 0)
+            put_strings(out, "authors", d->authors, d->n_authors);
+        put_string(out, "published_at", d->published_at);
+        put_string(out, "site", d->source);
+        put_string(out, "url", d->url);
+        put_cleaning(out, &d->cleaning);
+    }
+    tm_buf_puts(out, "}\n");
+    return !out->failed;
+}
+
+static void assemble_doc(const struct assemble *self, struct tm_buf *b, struct tm_doc *d)
+{
+    const struct tm_task_run *failed = all_failed(d);
+    if (failed != NULL) {
+        tm_doc_fail(d, "infer", failed->err.status, "%s: %s", failed->task->ops->name,
+                    failed->err.text);
+        return;
+    }
+    put_result(b, self, d);
+    char *line = b->failed ? NULL : tm_arena_strndup(d->arena, b->data, b->len);
+    if (line == NULL) {
+        tm_doc_nomem(d, "assemble");
+        return;
+    }
+    d->output = line;
+    d->output_len = b->len;
+}
+
+static enum tm_status create(void **ret_self, const struct tm_conf *conf, void *arg,
+                             struct tm_err *err)
+{
+    (void)arg;
+    struct assemble *self = calloc(1, sizeof *self);
+    if (self == NULL)
+        return tm_err_set(err, TM_NOMEM, "assemble stage");
+    self->with_text = conf->sink_text;
+    *ret_self = self;
+    return TM_OK;
+}
+
+static void *worker_create(void *self)
+{
+    (void)self;
+    return calloc(1, sizeof(struct tm_buf));
+}
+
+static void worker_destroy(void *self, void *worker)
+{
+    (void)self;
+    if (worker != NULL)
+        tm_buf_finish(worker);
+    free(worker);
+}
+
+static enum tm_status run(void *self, void *worker, struct tm_batch *batch, struct tm_err *err)
+{
+    if (worker == NULL)
+        return tm_err_set(err, TM_NOMEM, "assemble worker");
+    for (size_t i = 0; i < batch->n; i++)
+        if (batch->docs[i]->err.status == TM_OK)
+            assemble_doc(self, worker, batch->docs[i]);
+    return TM_OK;
+}
+
+const struct tm_stage_ops tm_stage_assemble = {
+    .name = "assemble",
+    .create = create,
+    .worker_create = worker_create,
+    .run = run,
+    .worker_destroy = worker_destroy,
+    .destroy = free,
+};
