@@ -69,6 +69,8 @@ struct tm_source_ops {
     void (*rewind)(void *self);
     /* once: nothing is left of what was there when `once` began. */
     bool (*at_end)(void *self);
+    /* Optional: documents known so far, for progress; 0: unknown. Any thread. */
+    uint64_t (*total)(void *self);
     void (*destroy)(void *self);
 };
 

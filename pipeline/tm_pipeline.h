@@ -186,6 +186,7 @@ enum tm_status tm_model_open(const char *name, const char *device, const char *p
                              struct tm_model **ret_model, struct tm_err *err);
 void tm_model_close(struct tm_model *m);
 /* The folder of a model name, into out; TM_NOTFOUND lists where it looked. */
+void tm_model_path(char *out, size_t out_size); /* its folders in order, ':'-separated */
 enum tm_status tm_model_find(const char *name, char *out, size_t out_size, struct tm_err *err);
 
 /* A sequence that a task wants run. out lies in the document's arena. */

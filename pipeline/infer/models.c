@@ -34,8 +34,7 @@ static bool is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* The folders of the model path in order, ':'-separated, into out. */
-static void model_path(char *out, size_t size)
+void tm_model_path(char *out, size_t out_size)
 {
     const char *own = getenv("TEXTMILL_MODELS");
     const char *data = getenv("XDG_DATA_HOME");
@@ -45,7 +44,7 @@ static void model_path(char *out, size_t size)
         snprintf(user, sizeof user, "%s/textmill/models:", data);
     else if (home != NULL && *home == '/')
         snprintf(user, sizeof user, "%s/.local/share/textmill/models:", home);
-    snprintf(out, size,
+    snprintf(out, out_size,
              "%s%s%s/usr/local/share/textmill/models:/usr/share/textmill/models:"
              "/var/lib/textmill/models",
              own != NULL ? own : "", own != NULL && *own != '\0' ? ":" : "", user);
@@ -61,7 +60,7 @@ enum tm_status tm_model_find(const char *name, char *out, size_t out_size, struc
         return TM_OK;
     }
     char path[3 * PATH_ROOM];
-    model_path(path, sizeof path);
+    tm_model_path(path, sizeof path);
     char *rest = NULL;
     char searched[sizeof path];
     memcpy(searched, path, sizeof path);

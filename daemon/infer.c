@@ -1,0 +1,277 @@
+/* infer: a model over lines of standard input, answers in input order. Lines are gathered into
+ * chunks so that the engine sees full batches; memory stays that of one chunk. */
+#include "infer.h"
+#include "lines.h"
+#include "verbs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CHUNK = 1024, CHUNK_MEMORY = 1 << 30 };
+
+struct state {
+    const struct args *args;
+    struct tm_model *model;
+    struct tm_arena *arena; /* of the chunk */
+    struct infer_item *items;
+    struct tm_seq *seqs;
+    size_t n;
+    int64_t line; /* number of the last one read */
+    struct tm_encoding enc;
+    struct tm_buf text, pair, ids, out;
+};
+
+static enum exit_code bad_line(struct state *st, const struct tm_err *err)
+{
+    return verb_fail(st->args, exit_code_of(err->status), "line %lld: %s", (long long)st->line,
+                     err->text);
+}
+
+/* ---- a line to a sequence ---- */
+
+static const void *copy(struct state *st, const void *data, size_t size)
+{
+    void *p = tm_arena_alloc(st->arena, TM_MAX(size, 1));
+    if (p != NULL && size > 0)
+        memcpy(p, data, size);
+    return p;
+}
+
+static enum tm_status add_item(struct state *st, struct infer_item *item, struct tm_err *err)
+{
+    struct tm_seq *seq = &item->seq;
+    seq->out_size = tm_engine_output_size(st->model->engine, seq->n_ids);
+    seq->out = tm_arena_array(st->arena, TM_MAX(seq->out_size, 1), sizeof *seq->out);
+    if (seq->ids == NULL || seq->out == NULL)
+        return tm_err_set(err, TM_NOMEM, "no memory for a sequence of %d tokens", seq->n_ids);
+    const struct tm_sequence s = {.ids = seq->ids, .n_ids = seq->n_ids, .n_first = seq->n_first,
+                                  .out = seq->out, .out_size = seq->out_size};
+    enum tm_status status = tm_engine_fits(st->model->engine, &s, err);
+    if (status == TM_OK)
+        st->items[st->n++] = *item;
+    return status;
+}
+
+/* [ids] or {"ids": […], "pair_ids": […]} */
+static enum tm_status read_id_line(struct state *st, const char *line, size_t len,
+                                   struct infer_item *item, struct tm_err *err)
+{
+    struct tm_json j;
+    struct tm_json_event e;
+    tm_buf_clear(&st->ids);
+    tm_buf_clear(&st->pair);
+    tm_json_init(&j, "line", line, len);
+    enum tm_status s = TM_OK;
+    if (len > 0 && line[strspn(line, " \t")] == '[')
+        s = read_ids(&j, &st->ids, err);
+    else if ((s = tm_json_next(&j, &e, err)) == TM_OK && e.type != TM_JSON_OBJECT)
+        s = tm_json_fail(&j, TM_BADINPUT, err, "expected an array of ids or an object");
+    else
+        while (s == TM_OK && (s = tm_json_next(&j, &e, err)) == TM_OK && e.type == TM_JSON_KEY) {
+            if (strcmp(e.text, "ids") == 0)
+                s = read_ids(&j, &st->ids, err);
+            else if (strcmp(e.text, "pair_ids") == 0)
+                s = read_ids(&j, &st->pair, err);
+            else
+                s = tm_json_fail(&j, TM_BADINPUT, err, "unknown key %s: expected ids, pair_ids",
+                                 e.text);
+        }
+    tm_json_finish(&j);
+    if (s != TM_OK)
+        return s;
+    size_t n_first = st->ids.len / sizeof(int32_t);
+    if (st->pair.len > 0 && !tm_buf_append(&st->ids, st->pair.data, st->pair.len))
+        return tm_err_set(err, TM_NOMEM, "ids");
+    item->seq.n_ids = (int32_t)(st->ids.len / sizeof(int32_t));
+    item->seq.n_first = st->pair.len > 0 ? (int32_t)n_first : 0;
+    item->seq.ids = copy(st, st->ids.data, st->ids.len);
+    return TM_OK;
+}
+
+/* {"text": …, "text_pair": …} into st->text and st->pair. */
+static enum tm_status read_pair_line(struct state *st, const char *line, size_t len,
+                                     struct tm_err *err)
+{
+    struct tm_json j;
+    struct tm_json_event e;
+    tm_json_init(&j, "line", line, len);
+    enum tm_status s = tm_json_next(&j, &e, err);
+    while (s == TM_OK && (s = tm_json_next(&j, &e, err)) == TM_OK && e.type == TM_JSON_KEY) {
+        struct tm_buf *to = strcmp(e.text, "text") == 0        ? &st->text
+                            : strcmp(e.text, "text_pair") == 0 ? &st->pair
+                                                               : NULL;
+        const char *text;
+        size_t n;
+        if (to == NULL)
+            s = tm_json_fail(&j, TM_BADINPUT, err, "unknown key %s: expected text, text_pair",
+                             e.text);
+        else if ((s = tm_json_string(&j, &text, &n, err)) == TM_OK && !tm_buf_append(to, text, n))
+            s = tm_err_set(err, TM_NOMEM, "text");
+    }
+    tm_json_finish(&j);
+    return s;
+}
+
+static enum tm_status encode_line(struct state *st, const char *line, size_t len,
+                                  struct infer_item *item, struct tm_err *err)
+{
+    struct tm_encoding *enc = &st->enc;
+    enum tm_status s;
+    tm_buf_clear(&st->text);
+    tm_buf_clear(&st->pair);
+    if (len > 0 && line[0] == '{') {
+        if ((s = read_pair_line(st, line, len, err)) != TM_OK)
+            return s;
+    } else if (!line_text(st->args, line, len, &st->text))
+        return tm_err_set(err, TM_BADINPUT, "not a text");
+    const char *text = st->text.data != NULL ? st->text.data : "";
+    s = st->pair.len > 0 ? tm_tokenizer_encode_pair(st->model->tok, text, st->text.len,
+                                                    st->pair.data, st->pair.len, enc, err)
+                         : tm_tokenizer_encode(st->model->tok, text, st->text.len, true, enc, err);
+    if (s != TM_OK)
+        return s;
+    item->seq.n_ids = (int32_t)enc->n;
+    item->seq.ids = copy(st, enc->ids, enc->n * sizeof *enc->ids);
+    for (size_t i = 0; i < enc->n && item->seq.n_first == 0; i++)
+        if (enc->types[i] == 1)
+            item->seq.n_first = (int32_t)i;
+    item->offsets = (uint32_t(*)[2])(uintptr_t)copy(st, enc->offsets, enc->n * sizeof *enc->offsets);
+    item->special = (uint8_t *)(uintptr_t)copy(st, enc->special, enc->n);
+    if (item->offsets == NULL || item->special == NULL)
+        return tm_err_set(err, TM_NOMEM, "offsets");
+    return TM_OK;
+}
+
+/* ---- chunks ---- */
+
+static enum exit_code run_chunk(struct state *st)
+{
+    struct tm_err err = {0};
+    for (size_t i = 0; i < st->n; i++)
+        st->seqs[i] = st->items[i].seq;
+    if (tm_drive(st->model->engine, st->seqs, st->n, NULL, &err) != TM_OK)
+        return verb_fail_err(st->args, &err);
+    for (size_t i = 0; i < st->n; i++) {
+        tm_buf_clear(&st->out);
+        infer_print(st->model, &st->items[i], args_has(st->args, "ids"), &st->out);
+        if (st->out.failed || fwrite(st->out.data, 1, st->out.len, stdout) != st->out.len)
+            return verb_fail(st->args, EXIT_IO, "standard output cannot be written");
+    }
+    st->n = 0;
+    tm_arena_reset(st->arena);
+    return EXIT_OK;
+}
+
+static enum exit_code use_line(void *arg, char *line, size_t len)
+{
+    struct state *st = arg;
+    struct infer_item item = {0};
+    struct tm_err err = {0};
+    st->line++;
+    enum tm_status s = args_has(st->args, "ids") ? read_id_line(st, line, len, &item, &err)
+                                                 : encode_line(st, line, len, &item, &err);
+    if (s == TM_OK)
+        s = add_item(st, &item, &err);
+    if (s != TM_OK)
+        return bad_line(st, &err);
+    return st->n < CHUNK && tm_arena_used(st->arena) < CHUNK_MEMORY / 2 ? EXIT_OK : run_chunk(st);
+}
+
+/* ---- the verb ---- */
+
+static enum exit_code check_task(const struct args *a, const struct tm_model *m)
+{
+    static const struct {
+        const char *task;
+        enum tm_head head;
+    } tasks[] = {
+        {"text-classification", TM_HEAD_SEQUENCE},
+        {"sentiment-analysis", TM_HEAD_SEQUENCE},
+        {"token-classification", TM_HEAD_TOKEN},
+        {"feature-extraction", TM_HEAD_EMBEDDING},
+    };
+    const char *task = args_get(a, "task");
+    const struct tm_engine_info *info = tm_engine_info(m->engine);
+    if (task == NULL)
+        return EXIT_OK;
+    for (size_t i = 0; i < TM_COUNTOF(tasks); i++)
+        if (strcmp(tasks[i].task, task) == 0)
+            return tasks[i].head == info->head
+                       ? EXIT_OK
+                       : verb_fail(a, EXIT_NOINPUT, "model %s is %s, which does not do %s", m->name,
+                                   info->architecture, task);
+    return verb_fail(a, EXIT_USAGE, "no task %s; there are text-classification, sentiment-analysis, token-classification, feature-extraction",
+                     task);
+}
+
+static enum exit_code open_model(struct state *st)
+{
+    const struct args *a = st->args;
+    const char *name = args_get(a, "model");
+    const char *device = args_get(a, "device"), *precision = args_get(a, "precision");
+    int64_t threads;
+    struct tm_err err = {0};
+    if (name == NULL)
+        return verb_fail(a, EXIT_USAGE, "say which model: -m DIR");
+    enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
+    if (code != EXIT_OK)
+        return code;
+    bool ids = args_has(a, "ids");
+    if (tm_model_open(name, device != NULL ? device : "auto", precision != NULL ? precision : "auto",
+                      (int)threads, 0, !ids, &st->model, &err) != TM_OK)
+        return verb_fail_err(a, &err);
+    if (!ids && tm_engine_info(st->model->engine)->head == TM_HEAD_SPAN)
+        return verb_fail(a, EXIT_USAGE, "a question-answering head takes --ids");
+    return check_task(a, st->model);
+}
+
+static enum exit_code run(const struct args *a)
+{
+    struct state st = {.args = a};
+    enum exit_code code = open_model(&st);
+    if (code == EXIT_OK) {
+        st.arena = tm_arena_create(CHUNK_MEMORY);
+        st.items = calloc(CHUNK, sizeof *st.items);
+        st.seqs = calloc(CHUNK, sizeof *st.seqs);
+        if (st.arena == NULL || st.items == NULL || st.seqs == NULL)
+            code = verb_fail(a, EXIT_INTERNAL, "out of memory");
+    }
+    if (code == EXIT_OK)
+        code = lines_each(a, use_line, &st);
+    if (code == EXIT_OK)
+        code = run_chunk(&st);
+    if (code == EXIT_OK && fflush(stdout) != 0)
+        code = verb_fail(a, EXIT_IO, "standard output cannot be written");
+    tm_model_close(st.model);
+    tm_arena_destroy(st.arena);
+    free(st.items);
+    free(st.seqs);
+    tm_encoding_finish(&st.enc);
+    tm_buf_finish(&st.text);
+    tm_buf_finish(&st.pair);
+    tm_buf_finish(&st.ids);
+    tm_buf_finish(&st.out);
+    return code;
+}
+
+static const struct verb_option options[] = {
+    {"model", 'm', "DIR", "Model folder, or a name in the model path"},
+    {"task", '\0', "TASK", "Refuse a model that does not do this task"},
+    {"ids", '\0', NULL, "Take arrays of ids, give logits"},
+    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
+    {"precision", '\0', "PRECISION", "auto or float32"},
+    {"threads", '\0', "N", "Workers; 0: one a core"},
+    {0},
+};
+
+const struct verb verb_infer = {
+    .name = "infer",
+    .summary = "Run a model over lines of text, one JSON line out for each",
+    .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}. Answers have the field's shapes:\n"
+               "{\"label\",\"score\"}, [{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}], {\"embedding\"}.\n"
+               "With --ids a line is [ids] or {\"ids\":[...],\"pair_ids\":[...]}, used as given; answers are {\"logits\"},\n"
+               "{\"start_logits\",\"end_logits\"} or {\"embedding\"}.",
+    .options = options,
+    .run = run,
+};

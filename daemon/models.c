@@ -1,0 +1,260 @@
+/* models: what a folder holds, whether it will run, and how fast it is on this machine. */
+#include "verbs.h"
+#include "tm_engine.h"
+#include "tm_pipeline.h"
+#include "tm_tokenizer.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+static const char *const head_names[TM_HEAD_COUNT] = {
+    [TM_HEAD_EMBEDDING] = "embedding", [TM_HEAD_SEQUENCE] = "sequence-classification",
+    [TM_HEAD_TOKEN] = "token-classification", [TM_HEAD_SPAN] = "question-answering",
+    [TM_HEAD_GENERATE] = "generation",
+};
+
+static enum exit_code open_model(const struct args *a, const char *name, bool tokenizer,
+                                 struct tm_model **ret_model)
+{
+    const char *device = args_get(a, "device"), *precision = args_get(a, "precision");
+    int64_t threads;
+    struct tm_err err = {0};
+    enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
+    if (code != EXIT_OK)
+        return code;
+    if (tm_model_open(name, device != NULL ? device : "auto", precision != NULL ? precision : "auto",
+                      (int)threads, 0, tokenizer, ret_model, &err) != TM_OK)
+        return verb_fail_err(a, &err);
+    return EXIT_OK;
+}
+
+/* The model that is operand 1 or -m. */
+static const char *model_name(const struct args *a)
+{
+    return a->n_operands > 1 ? a->operands[1] : args_get(a, "model");
+}
+
+/* ---- list ---- */
+
+static enum exit_code list(const struct args *a)
+{
+    char path[12288];
+    tm_model_path(path, sizeof path);
+    bool json = args_has(a, "json");
+    char *rest = NULL;
+    for (char *dir = strtok_r(path, ":", &rest); dir != NULL; dir = strtok_r(NULL, ":", &rest)) {
+        struct dirent **entries = NULL;
+        int n = scandir(dir, &entries, NULL, alphasort);
+        for (int i = 0; i < n; i++) {
+            char file[8192];
+            snprintf(file, sizeof file, "%s/%s/config.json", dir, entries[i]->d_name);
+            FILE *f = entries[i]->d_name[0] != '.' ? fopen(file, "re") : NULL;
+            if (f != NULL) {
+                fclose(f);
+                printf(json ? "{\"name\":\"%s\",\"folder\":\"%s/%s\"}\n" : "%-32s %s/%s\n",
+                       entries[i]->d_name, dir, entries[i]->d_name);
+            }
+            free(entries[i]);
+        }
+        free(entries);
+    }
+    return EXIT_OK;
+}
+
+/* ---- inspect, verify ---- */
+
+static void print_info(const struct tm_model *m, bool json)
+{
+    const struct tm_engine_info *i = tm_engine_info(m->engine);
+    if (json) {
+        printf("{\"name\":\"%s\",\"folder\":\"%s\",\"architecture\":\"%s\",\"family\":\"%s\",\"head\":\"%s\",\"hidden_size\":%d,\"max_length\":%d,\"vocab_size\":%d,\"labels\":[",
+               m->name, m->folder, i->architecture, i->family, head_names[i->head],
+               i->hidden_size, i->max_length, i->vocab_size);
+        struct tm_buf label = {.cap = 0};
+        for (int32_t k = 0; k < i->n_labels; k++) {
+            tm_buf_clear(&label);
+            tm_buf_json_string(&label, i->labels[k], strlen(i->labels[k]));
+            printf("%s%s", k > 0 ? "," : "", label.data);
+        }
+        tm_buf_finish(&label);
+        printf("],\"weight_bytes\":%zu,\"tokenizer\":%s,\"device\":\"%s\",\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%d,\"sha256\":\"%s\"}\n",
+               i->weight_bytes, m->tok != NULL ? "true" : "false", i->device, i->precision, i->isa,
+               i->threads, m->sha256);
+        return;
+    }
+    printf("folder:        %s\narchitecture:  %s\nfamily:        %s\nhead:          %s\nhidden size:   %d\nlongest input: %d tokens\nvocabulary:    %d\n",
+           m->folder, i->architecture, i->family, head_names[i->head], i->hidden_size,
+           i->max_length, i->vocab_size);
+    for (int32_t k = 0; k < i->n_labels; k++)
+        printf("%s%s%s", k == 0 ? "labels:        " : ", ", i->labels[k],
+               k + 1 == i->n_labels ? "\n" : "");
+    printf("weights:       %.1f MiB\ntokenizer:     %s\nruns on:       %s, %s, %s, %d workers\nsha256:        %s\n",
+           (double)i->weight_bytes / (1 << 20), m->tok != NULL ? "yes" : "none", i->device,
+           i->precision, i->isa, i->threads, m->sha256);
+}
+
+static enum exit_code inspect(const struct args *a)
+{
+    const char *name = model_name(a);
+    struct tm_model *m = NULL;
+    if (name == NULL)
+        return verb_fail(a, EXIT_USAGE, "say which model: models inspect DIR");
+    enum exit_code code = open_model(a, name, false, &m);
+    if (code == EXIT_OK)
+        print_info(m, args_has(a, "json"));
+    tm_model_close(m);
+    return code;
+}
+
+static enum exit_code verify(const struct args *a)
+{
+    const char *name = model_name(a);
+    struct tm_model *m = NULL;
+    if (name == NULL)
+        return verb_fail(a, EXIT_USAGE, "say which model: models verify DIR");
+    enum exit_code code = open_model(a, name, true, &m);
+    if (code == EXIT_OK)
+        printf("%s: ok, sha256 %s\n", name, m->sha256);
+    tm_model_close(m);
+    return code;
+}
+
+/* ---- bench ---- */
+
+struct load {
+    int64_t lo, hi, n;
+};
+
+/* "15-35" or "64". */
+static enum exit_code read_load(const struct args *a, const struct tm_engine_info *info,
+                                struct load *l)
+{
+    const char *text = args_get(a, "source-tokens");
+    enum exit_code code = args_int(a, "sequences", 1, 10000000, 192, &l->n);
+    if (text == NULL)
+        text = "64";
+    const char *dash = strchr(text, '-');
+    size_t n = dash != NULL ? (size_t)(dash - text) : strlen(text);
+    const char *hi = dash != NULL ? dash + 1 : text;
+    if (!tm_json_number_i64(text, n, &l->lo) || !tm_json_number_i64(hi, strlen(hi), &l->hi) ||
+        l->lo < 1 || l->hi < l->lo || l->hi > info->max_length)
+        return verb_fail(a, EXIT_USAGE, "--source-tokens takes a length or a range like 15-35, at most %d",
+                         info->max_length);
+    return code;
+}
+
+/* A small generator of its own, so that every run of the bench sees the same ids. */
+static uint32_t draw(uint64_t *state)
+{
+    *state = *state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(*state >> 33);
+}
+
+/* Sequences of random ids and lengths in [lo, hi]; NULL when memory is short. */
+static struct tm_seq *make_seqs(const struct tm_model *m, const struct load *l,
+                                struct tm_arena *arena, uint64_t *ret_tokens)
+{
+    const struct tm_engine_info *info = tm_engine_info(m->engine);
+    struct tm_seq *seqs = tm_arena_array(arena, (size_t)l->n, sizeof *seqs);
+    uint64_t state = 1;
+    *ret_tokens = 0;
+    for (int64_t i = 0; i < l->n && seqs != NULL; i++) {
+        int32_t n = (int32_t)(l->lo + (int64_t)draw(&state) % (l->hi - l->lo + 1));
+        int32_t *ids = tm_arena_array(arena, (size_t)n, sizeof *ids);
+        seqs[i].n_ids = n;
+        seqs[i].ids = ids;
+        seqs[i].out_size = tm_engine_output_size(m->engine, n);
+        seqs[i].out = tm_arena_array(arena, seqs[i].out_size, sizeof(float));
+        if (ids == NULL || seqs[i].out == NULL)
+            return NULL;
+        for (int32_t k = 0; k < n; k++) /* the low ids are special tokens in most vocabularies */
+            ids[k] = (int32_t)(draw(&state) % (uint32_t)info->vocab_size);
+        *ret_tokens += (uint64_t)n;
+    }
+    return seqs;
+}
+
+static void print_bench(const struct args *a, const struct tm_model *m, const struct load *l,
+                        uint64_t tokens, double seconds, double load_s)
+{
+    const struct tm_engine_info *info = tm_engine_info(m->engine);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    double rate = (double)l->n / seconds, token_rate = (double)tokens / seconds;
+    if (args_has(a, "json"))
+        printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\",\"threads\":%d}\n",
+               rate, token_rate, token_rate, (long long)usage.ru_maxrss * 1024, load_s,
+               info->device, info->precision, info->threads);
+    else
+        printf("%.1f sequences/s, %.0f tokens/s; peak memory %lld MiB, loaded in %.2f s; %s, %s, %s, %d workers\n",
+               rate, token_rate, (long long)usage.ru_maxrss / 1024, load_s, info->device,
+               info->precision, info->isa, info->threads);
+}
+
+static enum exit_code bench(const struct args *a)
+{
+    const char *name = model_name(a);
+    struct tm_model *m = NULL;
+    if (name == NULL)
+        return verb_fail(a, EXIT_USAGE, "say which model: models bench -m DIR");
+    uint64_t since = tm_clock_ns();
+    enum exit_code code = open_model(a, name, false, &m);
+    double load_s = (double)(tm_clock_ns() - since) / 1e9;
+    struct load l = {0};
+    struct tm_arena *arena = tm_arena_create((size_t)64 << 30);
+    if (code == EXIT_OK)
+        code = read_load(a, tm_engine_info(m->engine), &l);
+    if (code == EXIT_OK) {
+        struct tm_err err = {0};
+        uint64_t tokens = 0, ns = 0;
+        struct tm_seq *seqs = arena != NULL ? make_seqs(m, &l, arena, &tokens) : NULL;
+        size_t warm = (size_t)TM_MIN(l.n, 32);
+        if (seqs == NULL)
+            code = verb_fail(a, EXIT_INTERNAL, "out of memory");
+        else if (tm_drive(m->engine, seqs, warm, NULL, &err) != TM_OK ||
+                 tm_drive(m->engine, seqs, (size_t)l.n, &ns, &err) != TM_OK)
+            code = verb_fail_err(a, &err);
+        else
+            print_bench(a, m, &l, tokens, (double)ns / 1e9, load_s);
+    }
+    tm_arena_destroy(arena);
+    tm_model_close(m);
+    return code;
+}
+
+/* ---- the verb ---- */
+
+static const struct {
+    const char *name;
+    enum exit_code (*run)(const struct args *a);
+} actions[] = {{"list", list}, {"inspect", inspect}, {"verify", verify}, {"bench", bench}};
+
+static enum exit_code run(const struct args *a)
+{
+    for (size_t i = 0; i < TM_COUNTOF(actions) && a->n_operands > 0; i++)
+        if (strcmp(actions[i].name, a->operands[0]) == 0)
+            return actions[i].run(a);
+    return verb_fail(a, EXIT_USAGE, "say what: list, inspect DIR, verify DIR or bench -m DIR");
+}
+
+static const struct verb_option options[] = {
+    {"model", 'm', "DIR", "Model folder, or a name in the model path"},
+    {"json", '\0', NULL, "Print JSON"},
+    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
+    {"precision", '\0', "PRECISION", "auto or float32"},
+    {"threads", '\0', "N", "Workers; 0: one a core"},
+    {"source-tokens", '\0', "A-B", "bench: lengths of the sequences (64)"},
+    {"sequences", '\0', "N", "bench: how many sequences (192)"},
+    {0},
+};
+
+const struct verb verb_models = {
+    .name = "models",
+    .operands = "list|inspect|verify|bench [DIR]",
+    .summary = "List models, say what a folder holds, whether it runs, and how fast it is here",
+    .options = options,
+    .run = run,
+};

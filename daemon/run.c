@@ -1,0 +1,243 @@
+/* run, once, check: from a configuration file to a running pipeline.
+ *
+ * run and once work in a child of the supervisor (supervise.h): the child opens the models, creates
+ * the runner and waits; the parent restarts it when it dies. */
+#include "verbs.h"
+#include "config.h"
+#include "report.h"
+#include "supervise.h"
+#include "tm_engine.h"
+#include "tm_ingest.h"
+#include "tm_pipeline.h"
+#include "tm_sinks.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static const struct verb_option options[] = {
+    {"config", 'c', "FILE", "Configuration of the pipeline"},
+    {"no-progress", '\0', NULL, "No progress bar, whatever stderr is"},
+    {0},
+};
+
+/* ---- configuration ---- */
+
+static enum exit_code read_config(const struct args *a, struct tm_conf *ret_conf)
+{
+    const char *file = args_get(a, "config");
+    if (file == NULL)
+        return verb_fail(a, EXIT_USAGE, "say which configuration: -c FILE (`textmill config example` prints one)");
+    struct config_findings f = {0};
+    struct tm_err err = {0};
+    enum tm_status s = config_read(file, ret_conf, &f, &err);
+    config_findings_print(&f, file);
+    config_findings_finish(&f);
+    return s == TM_OK ? EXIT_OK : verb_fail_err(a, &err);
+}
+
+/* Keys that decide what a document's result is; others may change between restarts. */
+static bool is_result_key(const char *path)
+{
+    return strncmp(path, "clean.", 6) == 0 || strncmp(path, "engine.pre", 10) == 0 ||
+           strcmp(path, "engine.device") == 0 || strcmp(path, "sink.text") == 0;
+}
+
+/* Of what decides results: configuration and models. Part of results and checkpoints. */
+static void hash_config(const struct tm_conf *conf, struct tm_models *ms, char out[65])
+{
+    TM_CLEANUP(tm_buf_finish) struct tm_buf text = {.cap = 0};
+    for (const struct tm_conf_key *k = tm_conf_keys; k->path != NULL; k++)
+        if (is_result_key(k->path)) {
+            tm_buf_printf(&text, "%s=", k->path);
+            tm_conf_get(conf, k, &text);
+            tm_buf_putc(&text, '\n');
+        }
+    for (size_t i = 0; i < conf->n_tasks; i++)
+        for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
+            tm_buf_printf(&text, "tasks[%zu].%s=", i, k->path);
+            tm_conf_get(&conf->tasks[i], k, &text);
+            tm_buf_putc(&text, '\n');
+        }
+    for (size_t i = 0; i < tm_models_count(ms); i++)
+        tm_buf_printf(&text, "%s\n", tm_models_get(ms, i)->sha256);
+    tm_sha256_hex(text.data, text.len, out);
+}
+
+/* ---- the child ---- */
+
+static struct tm_runner *_Atomic running; /* for the signal handler */
+
+static void on_signal(int number)
+{
+    (void)number;
+    struct tm_runner *r = running;
+    if (r != NULL)
+        tm_runner_stop(r);
+    else
+        _exit(EXIT_AGAIN); /* models are still being opened: nothing was touched */
+}
+
+static void catch_signals(void)
+{
+    struct sigaction act = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&act.sa_mask);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
+}
+
+static void set_up_process(const struct tm_conf *conf)
+{
+    static const char *const levels[] = {"error", "warning", "notice", "info", "debug"};
+    enum tm_log_level level = TM_LOG_INFO;
+    for (size_t i = 0; i < TM_COUNTOF(levels); i++)
+        if (strcmp(conf->log_level, levels[i]) == 0)
+            level = (enum tm_log_level)i;
+    tm_log_setup(level, strcmp(conf->log_format, "json") == 0 ? TM_LOG_JSON : TM_LOG_LOGFMT);
+    if (conf->limits_process_memory > 0) {
+        struct rlimit limit = {(rlim_t)conf->limits_process_memory,
+                               (rlim_t)conf->limits_process_memory};
+        setrlimit(RLIMIT_AS, &limit);
+    }
+}
+
+static void log_models(struct tm_models *ms)
+{
+    for (size_t i = 0; i < tm_models_count(ms); i++) {
+        const struct tm_model *m = tm_models_get(ms, i);
+        const struct tm_engine_info *info = tm_engine_info(m->engine);
+        tm_log(TM_LOG_INFO, "model opened", TM_S("model", m->name),
+               TM_S("architecture", info->architecture), TM_S("device", info->device),
+               TM_S("precision", info->precision), TM_S("isa", info->isa),
+               TM_I("workers", info->threads), TM_S("sha256", m->sha256));
+    }
+}
+
+struct job {
+    const struct args *args;
+    const struct tm_conf *conf;
+    bool once;
+};
+
+static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
+{
+    struct tm_metrics metrics = {0};
+    char config_hash[65];
+    hash_config(job->conf, ms, config_hash);
+    struct report report;
+    report_init(&report, job->once && !args_has(job->args, "no-progress") && isatty(STDERR_FILENO));
+    const struct tm_runner_config config = {
+        .conf = job->conf,
+        .source = &tm_source_spool,
+        .sink = job->conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files,
+        .models = ms,
+        .metrics = &metrics,
+        .config_hash = config_hash,
+        .once = job->once,
+        .trouble = report_trouble,
+        .progress = report_progress,
+        .arg = &report,
+    };
+    struct tm_runner *r = NULL;
+    struct tm_summary summary = {0};
+    struct tm_err err = {0};
+    enum tm_status s = tm_runner_create(&config, &r, &err);
+    if (s == TM_OK) {
+        running = r;
+        s = tm_runner_run(r, &summary, &err);
+        running = NULL;
+        report_summary(&report, &summary);
+    }
+    tm_runner_destroy(r);
+    if (s != TM_OK)
+        return verb_fail_err(job->args, &err);
+    return job->once && summary.dead > 0 ? EXIT_DEAD : EXIT_OK;
+}
+
+static int child(void *arg)
+{
+    const struct job *job = arg;
+    struct tm_models *ms = NULL;
+    struct tm_err err = {0};
+    catch_signals();
+    set_up_process(job->conf);
+    if (tm_models_open(job->conf, &ms, &err) != TM_OK)
+        return verb_fail_err(job->args, &err);
+    log_models(ms);
+    enum exit_code code = run_pipeline(job, ms);
+    tm_models_close(ms);
+    return code;
+}
+
+static enum exit_code run_job(const struct args *a, bool once)
+{
+    struct tm_conf conf;
+    enum exit_code code = read_config(a, &conf);
+    if (code != EXIT_OK)
+        return code;
+    struct job job = {a, &conf, once};
+    code = (enum exit_code)tm_supervise(child, &job);
+    tm_conf_finish(&conf);
+    return code;
+}
+
+/* ---- verbs ---- */
+
+static enum exit_code run(const struct args *a)
+{
+    return run_job(a, false);
+}
+
+static enum exit_code once(const struct args *a)
+{
+    return run_job(a, true);
+}
+
+static enum exit_code check(const struct args *a)
+{
+    struct tm_conf conf;
+    struct tm_models *ms = NULL;
+    struct tm_err err = {0};
+    enum exit_code code = read_config(a, &conf);
+    if (code != EXIT_OK)
+        return code;
+    if (args_has(a, "online") && tm_models_open(&conf, &ms, &err) != TM_OK)
+        code = verb_fail_err(a, &err);
+    else
+        printf("%s: ok\n", args_get(a, "config"));
+    tm_models_close(ms);
+    tm_conf_finish(&conf);
+    return code;
+}
+
+const struct verb verb_run = {
+    .name = "run",
+    .summary = "Process documents as they come, until SIGTERM",
+    .details = "SIGTERM or SIGINT drains within limits.drain_seconds and says what is left; a second one stops at\n"
+               "once. Nothing is lost either way: what was not delivered is done again at the next start.",
+    .options = options,
+    .run = run,
+};
+
+const struct verb verb_once = {
+    .name = "once",
+    .summary = "Process what is there, print a summary, exit",
+    .details = "Exits 0, or 1 when documents were dead-lettered.",
+    .options = options,
+    .run = once,
+};
+
+static const struct verb_option check_options[] = {
+    {"config", 'c', "FILE", "Configuration of the pipeline"},
+    {"online", '\0', NULL, "Open the models too"},
+    {0},
+};
+
+const struct verb verb_check = {
+    .name = "check",
+    .summary = "Check a configuration: every finding as file:line:col: message",
+    .options = check_options,
+    .run = check,
+};
