@@ -55,7 +55,8 @@ static void print_help(FILE *to)
           to);
     for (size_t i = 0; verb_table[i] != NULL; i++)
         fprintf(to, "  %-10s %s\n", verb_table[i]->name, verb_table[i]->summary);
-    fputs("\n`textmill VERB --help` says more.\n\nExit codes: 0 ok; 1 finished, some documents dead-lettered; 64 usage; 65 bad data;\n"
+    fputs("\n`textmill VERB --help` says more.\n\nExit codes: 0 ok; 1 finished, some documents "
+          "dead-lettered; 64 usage; 65 bad data;\n"
           "66 input or model missing; 69 dependency unavailable; 70 internal; 74 I/O;\n"
           "75 interrupted or try again; 77 permission; 78 configuration.\n",
           to);
@@ -166,8 +167,7 @@ enum exit_code args_run(int argc, char **argv)
     for (int i = 2; i < argc; i++) {
         if (!options_end && strcmp(argv[i], "--") == 0)
             options_end = true;
-        else if (!options_end &&
-                 (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
+        else if (!options_end && (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)) {
             print_verb_help(a.verb);
             return EXIT_OK;
         } else if (!options_end && argv[i][0] == '-' && argv[i][1] != '\0') {

@@ -138,7 +138,8 @@ const struct verb verb_extract = {
     .name = "extract",
     .operands = "[FILE...]",
     .summary = "Clean documents and print their text, one JSON line each",
-    .details = "Without files standard input is one document. A .jsonl file holds one document a line. Exits 1\n"
+    .details = "Without files standard input is one document. A .jsonl file holds one document a "
+               "line. Exits 1\n"
                "when a document gave no text; its line carries the error.",
     .options = options,
     .run = run,

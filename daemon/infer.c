@@ -45,8 +45,11 @@ static enum tm_status add_item(struct state *st, struct infer_item *item, struct
     seq->out = tm_arena_array(st->arena, TM_MAX(seq->out_size, 1), sizeof *seq->out);
     if (seq->ids == NULL || seq->out == NULL)
         return tm_err_set(err, TM_NOMEM, "no memory for a sequence of %d tokens", seq->n_ids);
-    const struct tm_sequence s = {.ids = seq->ids, .n_ids = seq->n_ids, .n_first = seq->n_first,
-                                  .out = seq->out, .out_size = seq->out_size};
+    const struct tm_sequence s = {.ids = seq->ids,
+                                  .n_ids = seq->n_ids,
+                                  .n_first = seq->n_first,
+                                  .out = seq->out,
+                                  .out_size = seq->out_size};
     enum tm_status status = tm_engine_fits(st->model->engine, &s, err);
     if (status == TM_OK)
         st->items[st->n++] = *item;
@@ -136,7 +139,8 @@ static enum tm_status encode_line(struct state *st, const char *line, size_t len
     for (size_t i = 0; i < enc->n && item->seq.n_first == 0; i++)
         if (enc->types[i] == 1)
             item->seq.n_first = (int32_t)i;
-    item->offsets = (uint32_t(*)[2])(uintptr_t)copy(st, enc->offsets, enc->n * sizeof *enc->offsets);
+    item->offsets =
+        (uint32_t(*)[2])(uintptr_t)copy(st, enc->offsets, enc->n * sizeof *enc->offsets);
     item->special = (uint8_t *)(uintptr_t)copy(st, enc->special, enc->n);
     if (item->offsets == NULL || item->special == NULL)
         return tm_err_set(err, TM_NOMEM, "offsets");
@@ -201,7 +205,9 @@ static enum exit_code check_task(const struct args *a, const struct tm_model *m)
                        ? EXIT_OK
                        : verb_fail(a, EXIT_NOINPUT, "model %s is %s, which does not do %s", m->name,
                                    info->architecture, task);
-    return verb_fail(a, EXIT_USAGE, "no task %s; there are text-classification, sentiment-analysis, token-classification, feature-extraction",
+    return verb_fail(a, EXIT_USAGE,
+                     "no task %s; there are text-classification, sentiment-analysis, "
+                     "token-classification, feature-extraction",
                      task);
 }
 
@@ -218,8 +224,9 @@ static enum exit_code open_model(struct state *st)
     if (code != EXIT_OK)
         return code;
     bool ids = args_has(a, "ids");
-    if (tm_model_open(name, device != NULL ? device : "auto", precision != NULL ? precision : "auto",
-                      (int)threads, 0, !ids, &st->model, &err) != TM_OK)
+    if (tm_model_open(name, device != NULL ? device : "auto",
+                      precision != NULL ? precision : "auto", (int)threads, 0, !ids, &st->model,
+                      &err) != TM_OK)
         return verb_fail_err(a, &err);
     if (!ids && tm_engine_info(st->model->engine)->head == TM_HEAD_SPAN)
         return verb_fail(a, EXIT_USAGE, "a question-answering head takes --ids");
@@ -268,9 +275,12 @@ static const struct verb_option options[] = {
 const struct verb verb_infer = {
     .name = "infer",
     .summary = "Run a model over lines of text, one JSON line out for each",
-    .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}. Answers have the field's shapes:\n"
-               "{\"label\",\"score\"}, [{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}], {\"embedding\"}.\n"
-               "With --ids a line is [ids] or {\"ids\":[...],\"pair_ids\":[...]}, used as given; answers are {\"logits\"},\n"
+    .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}. Answers have "
+               "the field's shapes:\n"
+               "{\"label\",\"score\"}, "
+               "[{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}], {\"embedding\"}.\n"
+               "With --ids a line is [ids] or {\"ids\":[...],\"pair_ids\":[...]}, used as given; "
+               "answers are {\"logits\"},\n"
                "{\"start_logits\",\"end_logits\"} or {\"embedding\"}.",
     .options = options,
     .run = run,

@@ -1,4 +1,5 @@
-/* Answers of `infer` in the shapes people know: Hugging Face's pipelines for text, logits for ids. */
+/* Answers of `infer` in the shapes people know: Hugging Face's pipelines for text, logits for ids.
+ */
 #include "infer.h"
 
 #include <math.h>

@@ -67,8 +67,8 @@ enum tm_status read_ids(struct tm_json *j, struct tm_buf *ids, struct tm_err *er
         return tm_json_fail(j, TM_BADINPUT, err, "expected an array of ids");
     while (s == TM_OK && (s = tm_json_next(j, &e, err)) == TM_OK && e.type != TM_JSON_ARRAY_END) {
         int64_t id;
-        if (e.type != TM_JSON_NUMBER || !tm_json_number_i64(e.text, e.len, &id) ||
-            id < INT32_MIN || id > INT32_MAX)
+        if (e.type != TM_JSON_NUMBER || !tm_json_number_i64(e.text, e.len, &id) || id < INT32_MIN ||
+            id > INT32_MAX)
             return tm_json_fail(j, TM_BADINPUT, err, "expected an id");
         int32_t id32 = (int32_t)id;
         if (!tm_buf_append(ids, &id32, sizeof id32))

@@ -4,8 +4,8 @@
 #include <signal.h>
 
 const struct verb *const verb_table[] = {
-    &verb_run,    &verb_once,   &verb_check,  &verb_extract, &verb_tokenize,
-    &verb_infer,  &verb_models, &verb_config, &verb_version, NULL,
+    &verb_run,   &verb_once,   &verb_check,  &verb_extract, &verb_tokenize,
+    &verb_infer, &verb_models, &verb_config, &verb_version, NULL,
 };
 
 int main(int argc, char **argv)

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 
 static const char *const head_names[TM_HEAD_COUNT] = {
-    [TM_HEAD_EMBEDDING] = "embedding", [TM_HEAD_SEQUENCE] = "sequence-classification",
+    [TM_HEAD_EMBEDDING] = "embedding",        [TM_HEAD_SEQUENCE] = "sequence-classification",
     [TM_HEAD_TOKEN] = "token-classification", [TM_HEAD_SPAN] = "question-answering",
     [TM_HEAD_GENERATE] = "generation",
 };
@@ -25,8 +25,9 @@ static enum exit_code open_model(const struct args *a, const char *name, bool to
     enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
     if (code != EXIT_OK)
         return code;
-    if (tm_model_open(name, device != NULL ? device : "auto", precision != NULL ? precision : "auto",
-                      (int)threads, 0, tokenizer, ret_model, &err) != TM_OK)
+    if (tm_model_open(name, device != NULL ? device : "auto",
+                      precision != NULL ? precision : "auto", (int)threads, 0, tokenizer, ret_model,
+                      &err) != TM_OK)
         return verb_fail_err(a, &err);
     return EXIT_OK;
 }
@@ -70,9 +71,11 @@ static void print_info(const struct tm_model *m, bool json)
 {
     const struct tm_engine_info *i = tm_engine_info(m->engine);
     if (json) {
-        printf("{\"name\":\"%s\",\"folder\":\"%s\",\"architecture\":\"%s\",\"family\":\"%s\",\"head\":\"%s\",\"hidden_size\":%d,\"max_length\":%d,\"vocab_size\":%d,\"labels\":[",
-               m->name, m->folder, i->architecture, i->family, head_names[i->head],
-               i->hidden_size, i->max_length, i->vocab_size);
+        printf(
+            "{\"name\":\"%s\",\"folder\":\"%s\",\"architecture\":\"%s\",\"family\":\"%s\",\"head\":"
+            "\"%s\",\"hidden_size\":%d,\"max_length\":%d,\"vocab_size\":%d,\"labels\":[",
+            m->name, m->folder, i->architecture, i->family, head_names[i->head], i->hidden_size,
+            i->max_length, i->vocab_size);
         struct tm_buf label = {.cap = 0};
         for (int32_t k = 0; k < i->n_labels; k++) {
             tm_buf_clear(&label);
@@ -80,18 +83,21 @@ static void print_info(const struct tm_model *m, bool json)
             printf("%s%s", k > 0 ? "," : "", label.data);
         }
         tm_buf_finish(&label);
-        printf("],\"weight_bytes\":%zu,\"tokenizer\":%s,\"device\":\"%s\",\"precision\":\"%s\",\"isa\":\"%s\",\"threads\":%d,\"sha256\":\"%s\"}\n",
+        printf("],\"weight_bytes\":%zu,\"tokenizer\":%s,\"device\":\"%s\",\"precision\":\"%s\","
+               "\"isa\":\"%s\",\"threads\":%d,\"sha256\":\"%s\"}\n",
                i->weight_bytes, m->tok != NULL ? "true" : "false", i->device, i->precision, i->isa,
                i->threads, m->sha256);
         return;
     }
-    printf("folder:        %s\narchitecture:  %s\nfamily:        %s\nhead:          %s\nhidden size:   %d\nlongest input: %d tokens\nvocabulary:    %d\n",
+    printf("folder:        %s\narchitecture:  %s\nfamily:        %s\nhead:          %s\nhidden "
+           "size:   %d\nlongest input: %d tokens\nvocabulary:    %d\n",
            m->folder, i->architecture, i->family, head_names[i->head], i->hidden_size,
            i->max_length, i->vocab_size);
     for (int32_t k = 0; k < i->n_labels; k++)
         printf("%s%s%s", k == 0 ? "labels:        " : ", ", i->labels[k],
                k + 1 == i->n_labels ? "\n" : "");
-    printf("weights:       %.1f MiB\ntokenizer:     %s\nruns on:       %s, %s, %s, %d workers\nsha256:        %s\n",
+    printf("weights:       %.1f MiB\ntokenizer:     %s\nruns on:       %s, %s, %s, %d "
+           "workers\nsha256:        %s\n",
            (double)i->weight_bytes / (1 << 20), m->tok != NULL ? "yes" : "none", i->device,
            i->precision, i->isa, i->threads, m->sha256);
 }
@@ -141,7 +147,8 @@ static enum exit_code read_load(const struct args *a, const struct tm_engine_inf
     const char *hi = dash != NULL ? dash + 1 : text;
     if (!tm_json_number_i64(text, n, &l->lo) || !tm_json_number_i64(hi, strlen(hi), &l->hi) ||
         l->lo < 1 || l->hi < l->lo || l->hi > info->max_length)
-        return verb_fail(a, EXIT_USAGE, "--source-tokens takes a length or a range like 15-35, at most %d",
+        return verb_fail(a, EXIT_USAGE,
+                         "--source-tokens takes a length or a range like 15-35, at most %d",
                          info->max_length);
     return code;
 }
@@ -185,11 +192,14 @@ static void print_bench(const struct args *a, const struct tm_model *m, const st
     getrusage(RUSAGE_SELF, &usage);
     double rate = (double)l->n / seconds, token_rate = (double)tokens / seconds;
     if (args_has(a, "json"))
-        printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\",\"threads\":%d}\n",
+        printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,"
+               "\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\","
+               "\"threads\":%d}\n",
                rate, token_rate, token_rate, (long long)usage.ru_maxrss * 1024, load_s,
                info->device, info->precision, info->threads);
     else
-        printf("%.1f sequences/s, %.0f tokens/s; peak memory %lld MiB, loaded in %.2f s; %s, %s, %s, %d workers\n",
+        printf("%.1f sequences/s, %.0f tokens/s; peak memory %lld MiB, loaded in %.2f s; %s, %s, "
+               "%s, %d workers\n",
                rate, token_rate, (long long)usage.ru_maxrss / 1024, load_s, info->device,
                info->precision, info->isa, info->threads);
 }

@@ -40,8 +40,7 @@ void report_trouble(void *arg, const struct tm_doc *doc, const char *stage,
 static void print_time_left(double seconds)
 {
     if (seconds >= 3600)
-        fprintf(stderr, ", %d h %02d min left", (int)(seconds / 3600),
-                (int)seconds % 3600 / 60);
+        fprintf(stderr, ", %d h %02d min left", (int)(seconds / 3600), (int)seconds % 3600 / 60);
     else if (seconds >= 60)
         fprintf(stderr, ", %d min %02d s left", (int)seconds / 60, (int)seconds % 60);
     else
@@ -79,15 +78,18 @@ void report_summary(struct report *r, const struct tm_summary *s)
     double seconds = s->seconds > 0 ? s->seconds : 1e-9;
     pthread_mutex_lock(&r->lock);
     wipe(r);
-    fprintf(stderr,
-            "%llu documents: %llu delivered (%llu partial), %llu dead-lettered; %llu tokens, %.1f MB "
-            "in %.2f s: %.1f documents/s, %.0f tokens/s\n",
-            (unsigned long long)(s->delivered + s->dead), (unsigned long long)s->delivered,
-            (unsigned long long)s->partial, (unsigned long long)s->dead,
-            (unsigned long long)s->tokens, (double)s->bytes / 1e6, s->seconds,
-            (double)(s->delivered + s->dead) / seconds, (double)s->tokens / seconds);
+    fprintf(
+        stderr,
+        "%llu documents: %llu delivered (%llu partial), %llu dead-lettered; %llu tokens, %.1f MB "
+        "in %.2f s: %.1f documents/s, %.0f tokens/s\n",
+        (unsigned long long)(s->delivered + s->dead), (unsigned long long)s->delivered,
+        (unsigned long long)s->partial, (unsigned long long)s->dead, (unsigned long long)s->tokens,
+        (double)s->bytes / 1e6, s->seconds, (double)(s->delivered + s->dead) / seconds,
+        (double)s->tokens / seconds);
     if (s->abandoned > 0)
-        fprintf(stderr, "%llu documents were in flight when the drain limit ended: they are done again at the next start\n",
+        fprintf(stderr,
+                "%llu documents were in flight when the drain limit ended: they are done again at "
+                "the next start\n",
                 (unsigned long long)s->abandoned);
     pthread_mutex_unlock(&r->lock);
 }

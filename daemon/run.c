@@ -3,7 +3,7 @@
  * run and once work in a child of the supervisor (supervise.h): the child opens the models, creates
  * the runner and waits; the parent restarts it when it dies. */
 #include "verbs.h"
-#include "config.h"
+#include "conf_file.h"
 #include "report.h"
 #include "supervise.h"
 #include "tm_engine.h"
@@ -29,12 +29,13 @@ static enum exit_code read_config(const struct args *a, struct tm_conf *ret_conf
 {
     const char *file = args_get(a, "config");
     if (file == NULL)
-        return verb_fail(a, EXIT_USAGE, "say which configuration: -c FILE (`textmill config example` prints one)");
-    struct config_findings f = {0};
+        return verb_fail(a, EXIT_USAGE,
+                         "say which configuration: -c FILE (`textmill config example` prints one)");
+    struct conf_findings f = {0};
     struct tm_err err = {0};
-    enum tm_status s = config_read(file, ret_conf, &f, &err);
-    config_findings_print(&f, file);
-    config_findings_finish(&f);
+    enum tm_status s = conf_file_read(file, ret_conf, &f, &err);
+    conf_findings_print(&f, file);
+    conf_findings_finish(&f);
     return s == TM_OK ? EXIT_OK : verb_fail_err(a, &err);
 }
 
@@ -215,8 +216,10 @@ static enum exit_code check(const struct args *a)
 const struct verb verb_run = {
     .name = "run",
     .summary = "Process documents as they come, until SIGTERM",
-    .details = "SIGTERM or SIGINT drains within limits.drain_seconds and says what is left; a second one stops at\n"
-               "once. Nothing is lost either way: what was not delivered is done again at the next start.",
+    .details =
+        "SIGTERM or SIGINT drains within limits.drain_seconds and says what is left; a second one "
+        "stops at\n"
+        "once. Nothing is lost either way: what was not delivered is done again at the next start.",
     .options = options,
     .run = run,
 };

@@ -39,8 +39,8 @@ static enum exit_code encode_line(void *arg, char *line, size_t len)
         tm_buf_printf(&st->out, "%s%d", i == 0 ? "{\"ids\":[" : ",", st->enc.ids[i]);
     tm_buf_puts(&st->out, st->enc.n == 0 ? "{\"ids\":[]" : "]");
     for (size_t i = 0; i < st->enc.n; i++)
-        tm_buf_printf(&st->out, "%s[%u,%u]", i == 0 ? ",\"offsets\":[" : ",",
-                      st->enc.offsets[i][0], st->enc.offsets[i][1]);
+        tm_buf_printf(&st->out, "%s[%u,%u]", i == 0 ? ",\"offsets\":[" : ",", st->enc.offsets[i][0],
+                      st->enc.offsets[i][1]);
     tm_buf_puts(&st->out, st->enc.n == 0 ? ",\"offsets\":[]}" : "]}");
     return put_line(st);
 }
@@ -93,7 +93,8 @@ static const struct verb_option options[] = {
 const struct verb verb_tokenize = {
     .name = "tokenize",
     .summary = "Turn text into ids, or ids into text, line by line",
-    .details = "Input: a JSON string, or plain text, a line. Output: {\"ids\":[...],\"offsets\":[[start,end],...]}\n"
+    .details = "Input: a JSON string, or plain text, a line. Output: "
+               "{\"ids\":[...],\"offsets\":[[start,end],...]}\n"
                "a line, offsets in code points.",
     .options = options,
     .run = run,

@@ -1,6 +1,6 @@
 /* Reads the YAML file event by event, so that each value's line and column are known when it is
  * stored. The table of keys (tm_conf.h) says what exists; this file says where it stood. */
-#include "config.h"
+#include "conf_file.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,42 +22,42 @@ struct reader {
     bool stopped; /* a syntax error: nothing after it can be trusted */
     char dir[4096];
     struct tm_conf *conf;
-    struct config_findings *findings;
+    struct conf_findings *findings;
     struct place *places; /* of every key that was read */
     size_t n_places, room_places;
 };
 
 /* ---- findings ---- */
 
-void config_findings_finish(struct config_findings *f)
+void conf_findings_finish(struct conf_findings *f)
 {
     for (size_t i = 0; i < f->n; i++)
         free(f->list[i].text);
     free(f->list);
-    *f = (struct config_findings){0};
+    *f = (struct conf_findings){0};
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const struct config_finding *x = a, *y = b;
+    const struct conf_finding *x = a, *y = b;
     if (x->line != y->line)
         return x->line < y->line ? -1 : 1;
     return (x->column > y->column) - (x->column < y->column);
 }
 
-void config_findings_print(const struct config_findings *f, const char *file)
+void conf_findings_print(const struct conf_findings *f, const char *file)
 {
     for (size_t i = 0; i < f->n; i++)
         fprintf(stderr, "%s:%u:%u: %s\n", file, f->list[i].line, f->list[i].column,
                 f->list[i].text);
 }
 
-__attribute__((format(printf, 4, 5))) static void found(struct config_findings *f, unsigned line,
+__attribute__((format(printf, 4, 5))) static void found(struct conf_findings *f, unsigned line,
                                                         unsigned column, const char *fmt, ...)
 {
     if (f->n == f->room) {
         size_t room = f->room > 0 ? 2 * f->room : 16;
-        struct config_finding *list = realloc(f->list, room * sizeof *list);
+        struct conf_finding *list = realloc(f->list, room * sizeof *list);
         if (list == NULL)
             return;
         f->list = list;
@@ -67,11 +67,11 @@ __attribute__((format(printf, 4, 5))) static void found(struct config_findings *
     va_start(args, fmt);
     char *text = NULL;
     if (vasprintf(&text, fmt, args) >= 0)
-        f->list[f->n++] = (struct config_finding){line, column, text};
+        f->list[f->n++] = (struct conf_finding){line, column, text};
     va_end(args);
 }
 
-#define FOUND(r, mark, ...) \
+#define FOUND(r, mark, ...)                                                                        \
     found((r)->findings, (unsigned)(mark).line + 1, (unsigned)(mark).column + 1, __VA_ARGS__)
 
 /* ---- places ---- */
@@ -152,8 +152,8 @@ static void skip_value(struct reader *r)
 
 /* ---- values ---- */
 
-static void set_value(struct reader *r, void *base, const struct tm_conf_key *key,
-                      const char *path, const yaml_event_t *e)
+static void set_value(struct reader *r, void *base, const struct tm_conf_key *key, const char *path,
+                      const yaml_event_t *e)
 {
     if (e->type != YAML_SCALAR_EVENT) {
         FOUND(r, e->start_mark, "%s: expected a value, not a %s", path,
@@ -240,7 +240,8 @@ static void read_task(struct reader *r, size_t index)
 static void read_tasks(struct reader *r)
 {
     if (r->event.type != YAML_SEQUENCE_START_EVENT) {
-        FOUND(r, r->event.start_mark, "tasks: expected a list of mappings like `- { task: summary }`");
+        FOUND(r, r->event.start_mark,
+              "tasks: expected a list of mappings like `- { task: summary }`");
         skip_value(r);
         return;
     }
@@ -250,8 +251,9 @@ static void read_tasks(struct reader *r)
             read_task(r, i);
             continue;
         }
-        FOUND(r, e->start_mark, i < MAX_TASKS ? "tasks: expected a mapping like `{ task: summary }`"
-                                              : "tasks: too many");
+        FOUND(r, e->start_mark,
+              i < MAX_TASKS ? "tasks: expected a mapping like `{ task: summary }`"
+                            : "tasks: too many");
         skip_value(r);
     }
 }
@@ -311,8 +313,8 @@ static void set_dir(struct reader *r, const char *file)
         slash[slash == r->dir] = '\0';
 }
 
-enum tm_status config_read(const char *file, struct tm_conf *ret_conf, struct config_findings *f,
-                           struct tm_err *err)
+enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct conf_findings *f,
+                              struct tm_err *err)
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf text = {.cap = MAX_FILE + 1};
     enum tm_status s = tm_read_file(file, MAX_FILE, &text, err);
