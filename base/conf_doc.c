@@ -260,7 +260,10 @@ static void example_key(struct tm_buf *b, unsigned level, const char *name,
     tm_buf_putc(b, '\n');
     indent(b, level);
     tm_buf_printf(b, "%s: ", name);
-    put_default(b, key);
+    if (key->type == TM_CONF_ENUM) /* words, which YAML takes without quotes */
+        tm_buf_puts(b, key->def);
+    else
+        put_default(b, key);
     tm_buf_putc(b, '\n');
 }
 
@@ -288,8 +291,12 @@ bool tm_conf_example(struct tm_buf *out)
     tm_buf_puts(out, "\n# What to do with each document, in this order; empty: only clean it. An "
                      "entry, with its defaults:\n");
     for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
-        tm_buf_printf(out, "#  %c %s: ", k == tm_conf_task_keys ? '-' : ' ', k->path);
-        put_default(out, k);
+        bool is_name = strcmp(k->path, "task") == 0;
+        tm_buf_printf(out, "#  %c %s: ", is_name ? '-' : ' ', k->path);
+        if (is_name)
+            tm_buf_puts(out, tm_conf_task_names[0]);
+        else
+            put_default(out, k);
         tm_buf_printf(out, "   # %s\n", k->help);
     }
     return tm_buf_puts(out, "tasks: []\n");

@@ -148,6 +148,16 @@ static bool small_f64(const char *text, size_t len, double *ret)
     return true;
 }
 
+/* strtod knows more than JSON: hexadecimal, infinity, space in front. */
+static bool is_decimal(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        if (!is_digit(text[i]) && (text[i] == '\0' || strchr("+-.eE", text[i]) == NULL))
+            return false;
+    size_t first = len > 0 && text[0] == '-';
+    return first < len && is_digit(text[first]) && is_digit(text[len - 1]);
+}
+
 static locale_t c_locale;
 
 static void make_locale(void)
@@ -163,9 +173,7 @@ static void freep(char **p)
 bool tm_json_number_f64(const char *text, size_t len, double *ret)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    /* strtod knows more forms than JSON: keep it to those. */
-    if (len == 0 || !is_digit(text[len - 1]) ||
-        !(is_digit(text[0]) || (text[0] == '-' && len > 1 && is_digit(text[1]))))
+    if (!is_decimal(text, len))
         return false;
     if (small_f64(text, len, ret))
         return true;

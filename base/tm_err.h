@@ -75,8 +75,9 @@ void tm_assert_failed(const char *expr, const char *file, int line, const char *
 #define tm_dassert(e) tm_assert(e)
 #endif
 
-/* A place where tests make the process fail: TEXTMILL_FAULT=name[:count][:action] with action kill
- * (default), abort, hang or exit. Compiled to nothing unless meson -Dfaults=true. */
+/* A place where tests make the process fail: TEXTMILL_FAULT=name[:count][:action], several separated
+ * by commas; at the count-th passing (1) does kill (default), killpg (a parent called textmill too),
+ * abort, hang or exit (70). Compiled to nothing unless meson -Dfaults=true. */
 #ifdef TM_FAULTS
 void tm_fault_point(const char *name);
 #define TM_FAULT(name) tm_fault_point(name)

@@ -1,8 +1,9 @@
 /* Logging: one line an event on stderr, logfmt or JSON; under systemd (JOURNAL_STREAM) without
  * time and with <N> priorities. Results never go here, notices never to stdout.
  *
- * Only daemon/ logs above debug. Repeats of one message are limited to one in ten seconds with a
- * count of those left out. Thread-safe. */
+ * Only daemon/ logs above debug. Repeats are limited to one in ten seconds with a count of those
+ * left out: of warnings and errors the message with whatever fields, of the rest the same line.
+ * Thread-safe. */
 #ifndef TM_LOG_H
 #define TM_LOG_H
 

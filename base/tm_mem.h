@@ -76,7 +76,7 @@ uint64_t tm_hash(const void *bytes, size_t n, uint64_t seed);
 /* UTF-8. Decodes one code point at s (n > 0 bytes left), returns its length, 0 when invalid
  * (over-long, surrogate, beyond U+10FFFF, truncated). */
 size_t tm_utf8_decode(const char *s, size_t n, uint32_t *ret_cp);
-size_t tm_utf8_encode(uint32_t cp, char out[4]);
+size_t tm_utf8_encode(uint32_t cp, char out[4]); /* 0: a surrogate or beyond U+10FFFF */
 /* Length of the valid prefix: == n when all of it is valid. */
 size_t tm_utf8_valid(const char *s, size_t n);
 size_t tm_utf8_count(const char *s, size_t n); /* code points of valid text */
