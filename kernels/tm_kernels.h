@@ -63,7 +63,8 @@ struct tm_epilogue {
     const struct tm_tensor *residual; /* or NULL */
 };
 
-/* --- 3 add_norm: out = norm(x + residual); sum (or NULL) receives x + residual (pre-norm models) --- */
+/* --- 3 add_norm: out = norm(x + residual); sum (or NULL) receives x + residual (pre-norm models).
+ * residual NULL: norm(x). out and sum may be x or residual themselves, not each other. --- */
 
 /* --- 4 glu: out (M, F) = act(x[:, :F]) * x[:, F:] --- */
 
@@ -79,10 +80,13 @@ struct tm_qk_args {
     const struct tm_rope *rope;            /* or NULL */
     const struct tm_norm *q_norm, *k_norm; /* over head_dim, before rope; or NULL */
     const struct tm_kv_cache *append;      /* or NULL */
+    const int32_t *append_rows;            /* (rows) the row of append->pages; positions say where */
     int32_t layer;
 };
 
-/* --- 6 attn_varlen: attention within each packed sequence --- */
+/* --- 6 attn_varlen: attention within each packed sequence. With i the query's and j the key's
+ * place in the sequence: softmax over the j allowed of softcap(scale * (q·k + relative key)) + T5
+ * bias. out is none of q, k, v. --- */
 struct tm_attn_bias {
     enum { TM_BIAS_NONE, TM_BIAS_T5, TM_BIAS_DEBERTA, TM_BIAS_RELATIVE_KEY } kind;
     /* T5 (and MPNet): score += table[bucket[j - i + reach]][h], table (buckets, heads) */
@@ -90,7 +94,8 @@ struct tm_attn_bias {
     const int32_t *bucket; /* (2 * reach + 1), distances beyond reach are clamped */
     int32_t reach;
     /* DEBERTA: projected relative tables (2 * span, heads * head_dim), NULL when the term is off.
-     * RELATIVE_KEY: pos_k (2 * reach + 1, head_dim) against q; pos_q the same against k or NULL. */
+     * RELATIVE_KEY: q · pos_k[i - j + reach], pos_k (2 * reach + 1, head_dim); pos_q the same
+     * against k or NULL. */
     const struct tm_tensor *pos_k, *pos_q;
 };
 struct tm_attn_args {
@@ -195,6 +200,7 @@ struct tm_dense {
     const struct tm_norm *norm; /* after act; or NULL */
 };
 struct tm_pool_args {
+    /* FIRST is row starts[i] whatever skip says; a sequence with nothing to pool gives zeros. */
     enum { TM_POOL_FIRST, TM_POOL_MEAN, TM_POOL_MAX, TM_POOL_MEAN_SQRT, TM_POOL_LAST } kind;
     const int32_t *starts; /* (n + 1) */
     int32_t n;
@@ -258,6 +264,7 @@ struct tm_device_ops {
     void (*free)(struct tm_backend *, void *p);
     enum tm_status (*copy_in)(struct tm_stream *, void *dst, const void *host, size_t bytes);
     enum tm_status (*copy_out)(struct tm_stream *, void *host, const void *src, size_t bytes);
+    /* scratch_bytes: for the caller's plans; a CPU adds what its own operations need. */
     enum tm_status (*stream_create)(struct tm_backend *, size_t scratch_bytes,
                                     struct tm_stream **ret_stream, struct tm_err *err);
     void (*stream_destroy)(struct tm_stream *);

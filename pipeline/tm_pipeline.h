@@ -278,6 +278,10 @@ struct tm_runner_config {
     void *arg;
 };
 
+/* Environment of a restarted child, set by the supervisor: "PID SIGNAL RESTARTS" of the process
+ * before it. The attempt journal counts a death against a document only when it was told of it. */
+#define TM_ENV_PREDECESSOR "TEXTMILL_PREDECESSOR"
+
 struct tm_runner;
 /* Creates everything but threads. The attempt journal is read here. */
 enum tm_status tm_runner_create(const struct tm_runner_config *config, struct tm_runner **ret_runner,

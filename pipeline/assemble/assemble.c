@@ -3,11 +3,10 @@
  * Written straight into a buffer in a fixed order of keys, so that equal input gives equal bytes;
  * only the tasks' own values and the echoed meta are JSON trees. Runs on the assemble threads. The
  * text is UTF-8 already; names from outside (paths) may not be, and are mended while writing. */
+#include "tree.h"
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 
-#include <jansson.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,20 +42,6 @@ static void put_int(struct tm_buf *b, const char *key, int64_t value)
 {
     put_key(b, key);
     tm_buf_printf(b, "%lld", (long long)value);
-}
-
-static int append(const char *bytes, size_t n, void *arg)
-{
-    return tm_buf_append(arg, bytes, n) ? 0 : -1;
-}
-
-/* precision: significant digits of reals; scores have six decimals, echoed values all they had. */
-static void put_tree(struct tm_buf *b, const char *key, json_t *value, size_t precision)
-{
-    put_key(b, key);
-    size_t flags = JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(precision);
-    if (json_dump_callback(value, append, b, flags) != 0)
-        b->failed = true;
 }
 
 static void open_object(struct tm_buf *b, const char *key)
@@ -137,8 +122,10 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
 {
     open_object(b, "cleaning");
     put_string(b, "method", c->method);
-    if (c->confidence >= 0)
-        put_key(b, "confidence"), tm_buf_printf(b, "%.6g", c->confidence);
+    if (c->confidence >= 0) {
+        put_key(b, "confidence");
+        tm_buf_printf(b, "%.6g", c->confidence);
+    }
     put_int(b, "chars_in", (int64_t)c->chars_in);
     put_int(b, "chars_out", (int64_t)c->chars_out);
     put_string(b, "encoding", c->encoding);
@@ -163,10 +150,11 @@ static void put_tasks(struct tm_buf *b, const struct tm_doc *d)
         const struct tm_task_run *run = &d->task_runs[i];
         if (run->skipped)
             continue;
+        put_key(b, run->task->ops->key);
         if (run->result != NULL)
-            put_tree(b, run->task->ops->key, run->result, 9);
+            tree_put(b, run->result);
         else
-            put_key(b, run->task->ops->key), tm_buf_puts(b, "null");
+            tm_buf_puts(b, "null");
     }
 }
 
@@ -199,8 +187,10 @@ static void put_timing(struct tm_buf *b, const struct tm_doc *d)
                  {"infer", d->infer_ns},
                  {"total", tm_clock_ns() - d->taken_ns}};
     open_object(b, "timing_ms");
-    for (size_t i = 0; i < TM_COUNTOF(times); i++)
-        put_key(b, times[i].key), tm_buf_printf(b, "%.3f", (double)times[i].ns / 1e6);
+    for (size_t i = 0; i < TM_COUNTOF(times); i++) {
+        put_key(b, times[i].key);
+        tm_buf_printf(b, "%.3f", (double)times[i].ns / 1e6);
+    }
     tm_buf_puts(b, "}");
     open_object(b, "usage");
     put_int(b, "tokens_in", d->tokens_in);
@@ -286,8 +276,10 @@ static void put_result(struct tm_buf *b, const struct assemble *self, const stru
     put_models(b, d);
     put_timing(b, d);
     put_notices(b, d);
-    if (d->meta != NULL)
-        put_tree(b, "meta", d->meta, 17);
+    if (d->meta != NULL) {
+        put_key(b, "meta");
+        tree_put(b, d->meta);
+    }
     tm_buf_putc(b, '}');
 }
 

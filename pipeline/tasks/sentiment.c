@@ -72,6 +72,8 @@ static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct t
     enum tm_status s = seq_list_init(&l, t, doc, enc, doc->n_sentences + 2, err);
     if (s == TM_OK)
         s = seq_list_add(&l, doc->text, doc->text_len, PART_DOCUMENT, stride, err);
+    if (s == TM_OK && l.n == 0)
+        s = tm_err_set(err, TM_EMPTY, "the text has no tokens");
     if (s == TM_OK && doc->title != NULL)
         s = seq_list_add(&l, doc->title, strlen(doc->title), PART_TITLE, stride, err);
     for (size_t i = 0; i < doc->n_sentences && doc->n_sentences > 1 && s == TM_OK; i++) {
@@ -83,8 +85,6 @@ static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct t
     struct state *st = tm_arena_alloc(doc->arena, sizeof *st);
     if (st == NULL)
         return tm_err_set(err, TM_NOMEM, "sentiment");
-    if (l.n == 0)
-        return tm_err_set(err, TM_EMPTY, "the text has no tokens");
     *st = (struct state){l.part, l.weight, l.n};
     run->state = st;
     run->seqs = l.seqs;

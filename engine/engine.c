@@ -1,0 +1,179 @@
+/* The engine's public face: open, close, what a sequence must be, one step.
+ *
+ * Open and close run on one thread; the rest as tm_engine.h says. queue.c has submit, collect and
+ * cancel, worker.c the batch. */
+#include "engine.h"
+#include "json_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct tm_engine_limits defaults = {.batch_tokens = 2048, .queue = 4096};
+
+void tm_engine_close(struct tm_engine *e)
+{
+    if (e == NULL)
+        return;
+    for (int32_t i = 0; e->workers != NULL && i < e->limits.threads; i++)
+        worker_finish(&e->workers[i], e);
+    free(e->workers);
+    queue_finish(&e->queue);
+    model_finish(&e->model);
+    free(e);
+}
+
+static void closep(struct tm_engine **e)
+{
+    tm_engine_close(*e);
+}
+
+static void fill_info(struct tm_engine *e, const char *folder)
+{
+    const struct model *m = &e->model;
+    const struct config *c = &m->config;
+    e->info = (struct tm_engine_info){
+        .folder = folder,
+        .family = c->family->model_type,
+        .architecture = c->architecture,
+        .head = c->head,
+        .problem = c->problem,
+        .device = m->device,
+        .precision = "float32",
+        .isa = m->isa,
+        .threads = e->limits.threads,
+        .vocab_size = c->vocab_size,
+        .hidden_size = c->head == TM_HEAD_EMBEDDING ? m->program.out_cols : c->hidden_size,
+        .max_length = m->max_length,
+        .type_vocab_size = c->type_vocab_size,
+        .pad_token_id = c->pad_token_id,
+        .n_labels = c->n_labels,
+        .labels = c->labels,
+        .weight_bytes = m->weights.bytes,
+    };
+}
+
+static enum tm_status open_workers(struct tm_engine *e, struct tm_err *err)
+{
+    int32_t n = e->limits.threads;
+    e->rows = TM_MAX(e->limits.batch_tokens, e->model.max_length);
+    e->slab_bytes = plan_place(e->model.program.buffers, e->model.program.n_buffers, e->rows);
+    e->workers = calloc((size_t)n, sizeof *e->workers);
+    if (e->workers == NULL)
+        return tm_err_set(err, TM_NOMEM, "%d workers", n);
+    enum tm_status s = queue_init(&e->queue, e->limits.queue, err);
+    for (int32_t i = 0; s == TM_OK && i < n; i++)
+        s = worker_init(&e->workers[i], e, err);
+    return s;
+}
+
+enum tm_status tm_engine_open(const char *folder, const char *base, const char *device,
+                              const char *precision, const struct tm_engine_limits *limits,
+                              struct tm_engine **ret_engine, struct tm_err *err)
+{
+    if (strcmp(precision, "auto") != 0 && strcmp(precision, "float32") != 0)
+        return tm_err_set(err, TM_UNSUPPORTED, "precision %s is not supported, float32 is",
+                          precision);
+    TM_CLEANUP(closep) struct tm_engine *e = calloc(1, sizeof *e);
+    if (e == NULL)
+        return tm_err_set(err, TM_NOMEM, "model %s", folder);
+    e->limits = limits != NULL ? *limits : defaults;
+    if (e->limits.threads <= 0)
+        e->limits.threads = tm_engine_cores();
+    if (e->limits.batch_tokens <= 0)
+        e->limits.batch_tokens = defaults.batch_tokens;
+    if (e->limits.queue <= 0)
+        e->limits.queue = defaults.queue;
+    enum tm_status s = model_open(folder, base, device, &e->model, err);
+    if (s == TM_OK)
+        s = open_workers(e, err);
+    const char *name = s == TM_OK ? tm_arena_strdup(e->model.arena, folder) : NULL;
+    if (s == TM_OK && name == NULL)
+        s = tm_err_set(err, TM_NOMEM, "model %s", folder);
+    if (s == TM_BADINPUT) { /* what the JSON reader says of a file; here it is the model's fault */
+        s = TM_MODEL;
+        if (err != NULL && err->status == TM_BADINPUT)
+            err->status = s;
+    }
+    if (s != TM_OK)
+        return s;
+    fill_info(e, name);
+    *ret_engine = TM_TAKE(e);
+    return TM_OK;
+}
+
+const struct tm_engine_info *tm_engine_info(const struct tm_engine *e)
+{
+    return &e->info;
+}
+
+enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_size,
+                                      struct tm_err *err)
+{
+    struct lora lora = {.set = NULL};
+    if (!lora_present(folder))
+        return tm_err_set(err, TM_NOTFOUND, "%s holds no adapter_config.json", folder);
+    struct tm_arena *arena = tm_arena_create(1 << 20);
+    enum tm_status s = arena != NULL ? lora_read_config(folder, arena, &lora, err)
+                                     : tm_err_set(err, TM_NOMEM, "adapter %s", folder);
+    if (s == TM_OK && lora.base == NULL)
+        s = tm_err_set(err, TM_MODEL, "adapter_config.json: no base_model_name_or_path");
+    if (s == TM_OK && (size_t)snprintf(out, out_size, "%s", lora.base) >= out_size)
+        s = tm_err_set(err, TM_TOOLARGE, "adapter_config.json: name of the base is too long");
+    tm_arena_destroy(arena);
+    return s;
+}
+
+size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids)
+{
+    const struct program *p = &e->model.program;
+    return (size_t)p->out_cols * (p->per_sequence ? 1 : (size_t)n_ids);
+}
+
+enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequence *seq,
+                              struct tm_err *err)
+{
+    int32_t n = seq->n_ids;
+    if (n < 1 || seq->ids == NULL)
+        return tm_err_set(err, TM_BADINPUT, "a sequence without ids");
+    if (n > e->info.max_length)
+        return tm_err_set(err, TM_TOOLARGE, "%d ids, the model takes %d", n, e->info.max_length);
+    if (seq->n_first < 0 || seq->n_first > n)
+        return tm_err_set(err, TM_BADINPUT, "the second part begins at %d of %d ids", seq->n_first,
+                          n);
+    for (int32_t i = 0; i < n; i++)
+        if (seq->ids[i] < 0 || seq->ids[i] >= e->info.vocab_size)
+            return tm_err_set(err, TM_BADINPUT, "id %d at %d is outside the vocabulary of %d",
+                              seq->ids[i], i, e->info.vocab_size);
+    return TM_OK;
+}
+
+/* A share of what waits, so that the last sequences keep all workers busy; results do not depend
+ * on how sequences are put together. */
+static int32_t budget(const struct tm_engine *e)
+{
+    int64_t share = e->queue.waiting_ids / e->limits.threads + 1;
+    int32_t most = e->limits.batch_tokens;
+    return (int32_t)TM_MIN((int64_t)most, TM_MAX(share, (int64_t)most / 8));
+}
+
+enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_report_fn *report,
+                              void *arg)
+{
+    tm_assert(worker >= 0 && worker < e->limits.threads);
+    struct worker *w = &e->workers[worker];
+    pthread_mutex_lock(&e->queue.lock);
+    int32_t n = queue_take(&e->queue, budget(e), w->entries);
+    pthread_mutex_unlock(&e->queue.lock);
+    if (n == 0)
+        return TM_AGAIN;
+    for (int32_t i = 0; i < n; i++)
+        w->cookies[i] = e->queue.entries[w->entries[i]].cookie;
+    if (report != NULL)
+        report(arg, w->cookies, (size_t)n, false);
+    enum tm_status s = worker_run(w, e, n);
+    if (report != NULL)
+        report(arg, w->cookies, (size_t)n, true);
+    queue_done(&e->queue, w->entries, n);
+    return s;
+}

@@ -1,0 +1,131 @@
+/* Opens a model: backend, config.json, modules, adapter, weights, program, in this order.
+ *
+ * Called by engine.c on the opening thread. */
+#include "model.h"
+#include "json_file.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { ARENA_MOST = 256 << 20 };
+
+/* ---- devices ---- */
+
+static const struct {
+    const char *name;
+    uint32_t mask; /* instruction sets allowed */
+    bool blas;
+} devices[] = {
+    {"auto", UINT32_MAX, false}, {"cpu", UINT32_MAX, false},
+    {"ref", 0, false},           {"avx2", TM_ISA_AVX2, false},
+    {"avx512", TM_ISA_AVX2 | TM_ISA_AVX512, false}, {"blas", 0, true},
+};
+
+static enum tm_status open_backend(struct model *m, const char *device, struct tm_err *err)
+{
+    for (size_t i = 0; i < TM_COUNTOF(devices); i++) {
+        if (strcmp(devices[i].name, device) != 0)
+            continue;
+        uint32_t mask = devices[i].mask;
+        if (mask != UINT32_MAX && (mask & ~tm_cpu_isa()) != 0)
+            return tm_err_set(err, TM_UNSUPPORTED, "this machine has no %s", device);
+        m->device = devices[i].blas ? "blas" : "cpu";
+        m->isa = devices[i].blas ? "blas" : tm_isa_name(mask & tm_cpu_isa());
+        return devices[i].blas ? tm_backend_blas(&m->backend, err)
+                               : tm_backend_cpu(mask, &m->backend, err);
+    }
+    return tm_err_set(err, TM_UNSUPPORTED, "device %s is not known", device);
+}
+
+/* ---- adapters ---- */
+
+/* Without a configuration of its own an adapter says by its task_type which head it brings, and by
+ * the classifier's rows how many labels. */
+static enum tm_status take_task(struct model *m, const struct lora *lora, struct tm_err *err)
+{
+    struct config *c = &m->config;
+    if (lora->task_type == NULL)
+        return TM_OK;
+    enum tm_status s = config_set_task(c, lora->task_type, m->arena, err);
+    if (s != TM_OK || (c->head != TM_HEAD_SEQUENCE && c->head != TM_HEAD_TOKEN))
+        return s;
+    const struct tensor_row *row = family_head(c->family, c->head)->dense;
+    while (row[1].kind != ROW_END)
+        row++;
+    char name[512];
+    snprintf(name, sizeof name, LORA_PREFIX "%s.weight", row->name);
+    const struct st_tensor *t = st_find(lora->set, name);
+    if (t == NULL || t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 1 << 20)
+        return tm_err_set(err, TM_MODEL, "tensor %s is missing or misshapen, and the adapter has no "
+                          "config.json that says how many labels there are", name);
+    return config_make_labels(c, (int32_t)t->shape[0], m->arena, err);
+}
+
+static enum tm_status read_config(struct model *m, const char *folder, const char *base,
+                                  struct lora *lora, struct tm_err *err)
+{
+    if (base == NULL) {
+        if (lora_present(folder))
+            return tm_err_set(err, TM_MODEL, "%s is an adapter: its base model is needed too",
+                              folder);
+        return config_read(folder, m->arena, &m->config, err);
+    }
+    enum tm_status s = lora_open(folder, m->arena, lora, err);
+    if (s != TM_OK)
+        return s;
+    if (folder_has(folder, "config.json"))
+        return config_read(folder, m->arena, &m->config, err);
+    s = config_read(base, m->arena, &m->config, err);
+    return s == TM_OK ? take_task(m, lora, err) : s;
+}
+
+/* ---- opening ---- */
+
+static enum tm_status open_with(struct model *m, const char *folder, const char *base,
+                                struct lora *lora, struct tm_err *err)
+{
+    const char *weights = base != NULL ? base : folder;
+    enum tm_status s = read_config(m, folder, base, lora, err);
+    if (s != TM_OK)
+        return s;
+    m->max_length = config_max_length(&m->config);
+    bool pooled = m->config.head == TM_HEAD_EMBEDDING;
+    if (pooled) {
+        s = modules_read(weights, m->arena, &m->modules, err);
+        if (s == TM_OK && m->modules.max_length > 0)
+            m->max_length = TM_MIN(m->max_length, m->modules.max_length);
+    }
+    struct weights_source source = {.config = &m->config,
+                                    .modules = pooled ? &m->modules : NULL,
+                                    .folder = weights,
+                                    .lora = base != NULL ? lora : NULL};
+    if (s == TM_OK)
+        s = weights_load(&source, m->backend, &m->weights, err);
+    if (s == TM_OK)
+        s = program_build(&m->config, source.modules, &m->weights, m->max_length, m->arena,
+                          &m->program, err);
+    return s;
+}
+
+enum tm_status model_open(const char *folder, const char *base, const char *device,
+                          struct model *ret_model, struct tm_err *err)
+{
+    struct model *m = ret_model;
+    struct lora lora = {.set = NULL};
+    *m = (struct model){.arena = tm_arena_create(ARENA_MOST)};
+    if (m->arena == NULL)
+        return tm_err_set(err, TM_NOMEM, "model %s", folder);
+    enum tm_status s = open_backend(m, device, err);
+    if (s == TM_OK)
+        s = open_with(m, folder, base, &lora, err);
+    lora_finish(&lora);
+    return s;
+}
+
+void model_finish(struct model *m)
+{
+    weights_finish(&m->weights);
+    tm_backend_destroy(m->backend);
+    tm_arena_destroy(m->arena);
+    *m = (struct model){.arena = NULL};
+}

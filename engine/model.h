@@ -1,0 +1,23 @@
+/* An open model: what its folders say, its weights and its layer program. Read only once open. */
+#ifndef ENGINE_MODEL_H
+#define ENGINE_MODEL_H
+
+#include "program.h"
+
+struct model {
+    struct tm_arena *arena;
+    struct tm_backend *backend;
+    struct config config;
+    struct modules modules;
+    struct weights weights;
+    struct program program;
+    int32_t max_length;
+    const char *device, *isa; /* as resolved */
+};
+
+/* As tm_engine_open. model_finish() afterwards, on failure too. */
+enum tm_status model_open(const char *folder, const char *base, const char *device,
+                          struct model *ret_model, struct tm_err *err);
+void model_finish(struct model *m); /* zeroed or opened */
+
+#endif

@@ -1,0 +1,253 @@
+/* attn_varlen: for each sequence and head, blocks of keys against blocks of queries with a running
+ * softmax. Keys are transposed and values gathered into scratch once per block, so that both
+ * products run on the tiles of gemm whatever the strides are.
+ *
+ * Everything is counted from the sequence's own first token and each row meets its keys in order:
+ * what else is in the batch changes nothing. Scratch does not grow with the length. */
+#include "simd.h"
+#include "simd_math.h"
+
+#include <math.h>
+
+enum {
+    KEYS = 384,    /* keys in a block: a multiple of TILE_COLS on both instruction sets */
+    QUERIES = 512, /* queries that share one pass over the keys */
+    DIM_MAX = 512, /* with it the scratch below is at most 3.3 MiB */
+};
+
+struct job {
+    const struct tm_attn_args *args;
+    const struct tm_tensor *q, *k, *v, *out;
+    int64_t start, len;         /* of the sequence, in rows */
+    int64_t h, kv, dim, padded; /* padded: dim in whole vectors */
+    const uint8_t *global;      /* of this sequence, or NULL */
+    bool masked;                /* some pairs may not attend */
+    float *keys;                /* panels of (dim, TILE_COLS), the last one narrower */
+    float *values;              /* (KEYS, padded) */
+    float *scores;              /* (TILE_ROWS, KEYS) */
+    float *sums;                /* (QUERIES, padded) */
+    float *bias;                /* (QUERIES + KEYS), see load_bias; or NULL */
+    float *top, *total;         /* (QUERIES) running maximum and sum of exponentials */
+};
+
+static int64_t round_up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* Zero columns behind the last key and dimension make whole vectors. */
+static void load_keys(const struct job *b, int64_t from, int64_t n)
+{
+    for (int64_t p = 0; p < n; p += TILE_COLS) {
+        int64_t keys = TM_MIN(TILE_COLS, n - p), width = round_up(keys, VL);
+        float *panel = b->keys + p * b->dim;
+        for (int64_t j = 0; j < keys; j++) {
+            const float *k = kern_row(b->k, b->start + from + p + j) + b->kv * b->dim;
+            for (int64_t d = 0; d < b->dim; d++)
+                panel[d * width + j] = k[d];
+        }
+        for (int64_t d = 0; d < b->dim; d++)
+            for (int64_t j = keys; j < width; j++)
+                panel[d * width + j] = 0;
+    }
+    for (int64_t j = 0; j < n; j++) {
+        const float *v = kern_row(b->v, b->start + from + j) + b->kv * b->dim;
+        for (int64_t d = 0; d < b->dim; d += VL)
+            v_store(b->values + j * b->padded + d, v_loadn(v + d, TM_MIN(VL, b->dim - d)));
+    }
+}
+
+/* The T5 bias of every distance between a query of the pass from i on and a key of the block:
+ * that of state row r and key j stands at j - r + QUERIES. */
+static void load_bias(const struct job *b, int64_t i, int64_t from)
+{
+    const struct tm_attn_bias *t = &b->args->bias;
+    for (int64_t at = 1; at < QUERIES + KEYS; at++) {
+        int64_t d = from - i + at - QUERIES;
+        d = TM_MAX(-(int64_t)t->reach, TM_MIN((int64_t)t->reach, d));
+        b->bias[at] = t->table[(int64_t)t->bucket[d + t->reach] * b->args->heads + b->h];
+    }
+}
+
+/* Which of n keys from `from` on may any of the queries i … i + rows - 1 see? Widened to whole
+ * panels; *end is 0 when none. Global rows make everything visible. */
+static void visible(const struct job *b, int64_t i, int64_t rows, int64_t from, int64_t n,
+                    int64_t *begin, int64_t *end)
+{
+    const struct tm_attn_args *a = b->args;
+    int64_t lo = from, hi = from + n;
+    if (a->window != 0 && b->global == NULL) {
+        lo = TM_MAX(lo, i - a->window);
+        hi = TM_MIN(hi, i + rows + a->window);
+    }
+    if (a->causal)
+        hi = TM_MIN(hi, i + rows);
+    *begin = lo >= hi ? 0 : (lo - from) / TILE_COLS * TILE_COLS;
+    *end = lo >= hi ? 0 : TM_MIN(n, round_up(hi - from, TILE_COLS));
+}
+
+/* Which keys query i may not see: all but one run of them, unless there are global rows. */
+static void mask(const struct job *b, float *s, int64_t i, int64_t from, int64_t begin, int64_t end)
+{
+    const struct tm_attn_args *a = b->args;
+    const bool everywhere = a->window == 0 || (b->global != NULL && b->global[i] != 0);
+    int64_t last = a->causal ? i : from + end; /* past it even global rows are unseen */
+    int64_t lo = everywhere ? from : i - a->window;
+    int64_t hi = everywhere ? last : TM_MIN(last, i + a->window);
+    for (int64_t j = begin; j < TM_MIN(end, lo - from); j++)
+        if (b->global == NULL || b->global[from + j] == 0)
+            s[j] = -INFINITY;
+    for (int64_t j = TM_MAX(begin, hi + 1 - from); j < end; j++)
+        if (b->global == NULL || b->global[from + j] == 0 || from + j > last)
+            s[j] = -INFINITY;
+}
+
+/* Scale, cap, bias and mask of the scores of query i (row r of the state) and keys from + begin …
+ * from + end - 1. */
+static void adjust(const struct job *b, float *s, int64_t i, int64_t r, int64_t from, int64_t begin,
+                   int64_t end)
+{
+    const struct tm_attn_args *a = b->args;
+    vf scale = v_set1(a->scale), cap = v_set1(a->softcap);
+    for (int64_t j = begin; j < end; j += VL) {
+        vf x = v_mul(v_load(s + j), scale);
+        if (a->softcap != 0)
+            x = v_mul(v_tanh(v_div(x, cap)), cap);
+        if (b->bias != NULL)
+            x = v_add(x, v_load(b->bias + j - r + QUERIES));
+        v_store(s + j, x);
+    }
+    if (b->masked)
+        mask(b, s, i, from, begin, end);
+}
+
+/* The scores of row r become exponentials below the new maximum; what was summed so far is scaled
+ * to it. Scores past `end` in the last vector are zeroed, as the values there are. */
+static void soften(const struct job *b, float *s, int64_t r, int64_t begin, int64_t end)
+{
+    vf most = v_set1(-INFINITY), total = v_zero();
+    for (int64_t j = begin; j < end; j += VL)
+        most = v_max(most, v_head(v_load(s + j), TM_MIN(VL, end - j), most));
+    float top = fmaxf(b->top[r], v_top(most));
+    if (top == -INFINITY) { /* nothing visible yet */
+        for (int64_t j = begin; j < end; j += VL)
+            v_store(s + j, v_zero());
+        return;
+    }
+    vf limit = v_set1(top);
+    for (int64_t j = begin; j < end; j += VL) {
+        vf e = v_exp(v_sub(v_load(s + j), limit));
+        e = v_head(e, TM_MIN(VL, end - j), v_zero());
+        total = v_add(total, e);
+        v_store(s + j, e);
+    }
+    if (top != b->top[r]) {
+        float old = expf(b->top[r] - top);
+        float *sums = b->sums + r * b->padded;
+        b->total[r] *= old;
+        for (int64_t d = 0; d < b->padded; d += VL)
+            v_store(sums + d, v_mul(v_load(sums + d), v_set1(old)));
+        b->top[r] = top;
+    }
+    b->total[r] += v_sum(total);
+}
+
+/* Queries i … i + rows - 1, kept at row r of the state, against the block of n keys. */
+static void rows_times_block(const struct job *b, int64_t i, int64_t r, int64_t rows, int64_t from,
+                             int64_t n)
+{
+    int64_t begin, end;
+    const float *q = kern_row(b->q, b->start + i) + b->h * b->dim;
+    const struct simd_ahead here = {(const char *)q, 0}; /* all of it is in cache */
+    visible(b, i, rows, from, n, &begin, &end);
+    if (end == 0)
+        return;
+    for (int64_t p = begin; p < end; p += TILE_COLS) {
+        int64_t width = TM_MIN(TILE_COLS, round_up(n - p, VL));
+        SIMD(tiles)
+        [rows - 1][width / VL - 1](q, b->q->stride, b->keys + p * b->dim, width, b->dim,
+                                   b->scores + p, KEYS, false, here);
+    }
+    for (int64_t m = 0; m < rows; m++) {
+        adjust(b, b->scores + m * KEYS, i + m, r + m, from, begin, end);
+        soften(b, b->scores + m * KEYS, r + m, begin, end);
+    }
+    for (int64_t d = 0; d < b->padded; d += 2 * VL) {
+        int64_t vectors = TM_MIN(2, (b->padded - d) / VL);
+        SIMD(tiles)
+        [rows - 1][vectors - 1](b->scores + begin, KEYS, b->values + begin * b->padded + d,
+                                b->padded, end - begin, b->sums + r * b->padded + d, b->padded,
+                                true, here);
+    }
+}
+
+static void finish(const struct job *b, int64_t i, int64_t rows)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        float *out = kern_row(b->out, b->start + i + r) + b->h * b->dim;
+        const float *sums = b->sums + r * b->padded;
+        vf inv = v_set1(1 / b->total[r]);
+        for (int64_t d = 0; d < b->dim; d += VL)
+            v_storen(out + d, TM_MIN(VL, b->dim - d), v_mul(v_load(sums + d), inv));
+    }
+}
+
+static void one_head(const struct job *b)
+{
+    for (int64_t i = 0; i < b->len; i += QUERIES) {
+        int64_t rows = TM_MIN(QUERIES, b->len - i);
+        for (int64_t r = 0; r < rows; r++) {
+            b->top[r] = -INFINITY;
+            b->total[r] = 0;
+        }
+        for (int64_t d = 0; d < rows * b->padded; d += VL)
+            v_store(b->sums + d, v_zero());
+        for (int64_t from = 0; from < b->len; from += KEYS) {
+            int64_t begin, end, n = TM_MIN(KEYS, b->len - from);
+            visible(b, i, rows, from, n, &begin, &end);
+            if (end == 0)
+                continue;
+            load_keys(b, from, n);
+            if (b->bias != NULL)
+                load_bias(b, i, from);
+            for (int64_t r = 0; r < rows; r += TILE_ROWS)
+                rows_times_block(b, i + r, r, TM_MIN(TILE_ROWS, rows - r), from, n);
+        }
+        finish(b, i, rows);
+    }
+}
+
+enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out,
+                                 const struct tm_tensor *q, const struct tm_tensor *k,
+                                 const struct tm_tensor *v, const int32_t *starts, int32_t n,
+                                 const struct tm_attn_args *args)
+{
+    const bool plain = args->bias.kind == TM_BIAS_NONE || args->bias.kind == TM_BIAS_T5;
+    if (!plain || args->head_dim > DIM_MAX) /* families that are rare on a CPU */
+        return kern_ref_ops.attn_varlen(stream, out, q, k, v, starts, n, args);
+    if (out->dtype != TM_F32 || q->dtype != TM_F32 || k->dtype != TM_F32 || v->dtype != TM_F32)
+        return TM_UNSUPPORTED;
+    size_t mark = stream->used;
+    struct job b = {.args = args, .q = q, .k = k, .v = v, .out = out, .dim = args->head_dim};
+    b.padded = round_up(b.dim, VL);
+    b.masked = args->causal || args->window != 0;
+    b.keys = kern_scratch(stream, (size_t)(KEYS * b.dim) * sizeof(float));
+    b.values = kern_scratch(stream, (size_t)(KEYS * b.padded) * sizeof(float));
+    b.scores = kern_scratch(stream, (size_t)TILE_ROWS * KEYS * sizeof(float));
+    b.sums = kern_scratch(stream, (size_t)(QUERIES * b.padded) * sizeof(float));
+    b.top = kern_scratch(stream, QUERIES * sizeof(float));
+    b.total = kern_scratch(stream, QUERIES * sizeof(float));
+    if (args->bias.kind == TM_BIAS_T5)
+        b.bias = kern_scratch(stream, (QUERIES + KEYS) * sizeof(float));
+    for (int32_t s = 0; s < n; s++) {
+        b.start = starts[s];
+        b.len = starts[s + 1] - starts[s];
+        b.global = args->global != NULL ? args->global + b.start : NULL;
+        for (b.h = 0; b.h < args->heads; b.h++) {
+            b.kv = b.h * args->kv_heads / args->heads;
+            one_head(&b);
+        }
+    }
+    stream->used = mark;
+    return TM_OK;
+}

@@ -1,0 +1,120 @@
+/* convert and quantize_rows. What is not between float32 and a 16-bit float, or to int8, goes to
+ * the reference: nothing hot on a CPU. */
+#include "simd.h"
+
+#include <float.h>
+
+#ifdef __AVX512F__
+static vf widen(enum tm_dtype t, const uint16_t *p)
+{
+    __m256i h = _mm256_loadu_si256((const __m256i *)p);
+    if (t == TM_F16)
+        return _mm512_cvtph_ps(h);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+}
+
+static void narrow(enum tm_dtype t, uint16_t *p, vf v)
+{
+    __m256i h;
+    if (t == TM_F16) {
+        h = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    } else { /* to nearest even: add 0x7fff and the last bit kept; a NaN stays a quiet one */
+        __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
+        __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
+        __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+        __m512i nan = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
+        __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
+        h = _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(up, 16), is_nan, nan));
+    }
+    _mm256_storeu_si256((__m256i *)p, h);
+}
+
+static void to_int8(int8_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+#else
+static vf widen(enum tm_dtype t, const uint16_t *p)
+{
+    __m128i h = _mm_loadu_si128((const __m128i *)p);
+    if (t == TM_F16)
+        return _mm256_cvtph_ps(h);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+}
+
+static void narrow(enum tm_dtype t, uint16_t *p, vf v)
+{
+    __m128i h;
+    if (t == TM_F16) {
+        h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    } else {
+        __m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);
+        __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
+        __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+        __m256i nan = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
+        __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+        __m256i w = _mm256_blendv_epi8(_mm256_srli_epi32(up, 16), nan, is_nan);
+        h = _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    }
+    _mm_storeu_si128((__m128i *)p, h);
+}
+
+static void to_int8(int8_t *p, vf v)
+{
+    __m256i w = _mm256_cvtps_epi32(v);
+    __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
+    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h));
+}
+#endif
+
+static bool is_half(enum tm_dtype t)
+{
+    return t == TM_BF16 || t == TM_F16;
+}
+
+enum tm_status SIMD(convert)(struct tm_stream *stream, struct tm_tensor *out,
+                             const struct tm_tensor *x)
+{
+    bool up = is_half(x->dtype) && out->dtype == TM_F32;
+    bool down = x->dtype == TM_F32 && is_half(out->dtype);
+    int64_t whole = out->cols - out->cols % VL;
+    if (!up && !down)
+        return kern_ref_ops.convert(stream, out, x);
+    for (int64_t r = 0; r < out->rows; r++) {
+        for (int64_t c = 0; up && c < whole; c += VL)
+            v_store(kern_row(out, r) + c,
+                    widen(x->dtype, (const uint16_t *)x->data + r * x->stride + c));
+        for (int64_t c = 0; down && c < whole; c += VL)
+            narrow(out->dtype, (uint16_t *)out->data + r * out->stride + c,
+                   v_load(kern_row(x, r) + c));
+        for (int64_t c = whole; c < out->cols; c++) /* the same to the bit */
+            kern_put(out, r, c, kern_get(x, r, c));
+    }
+    return TM_OK;
+}
+
+enum tm_status SIMD(quantize_rows)(struct tm_stream *stream, struct tm_tensor *out,
+                                   float *ret_scale, const struct tm_tensor *x)
+{
+    if (x->dtype != TM_F32 || out->dtype != TM_I8)
+        return kern_ref_ops.quantize_rows(stream, out, ret_scale, x);
+    for (int64_t r = 0; r < out->rows; r++) {
+        const float *row = kern_row(x, r);
+        int8_t *to = (int8_t *)out->data + r * out->stride;
+        vf most = v_zero();
+        for (int64_t c = 0; c < out->cols; c += VL)
+            most = v_max(most, v_abs(v_loadn(row + c, TM_MIN(VL, out->cols - c))));
+        float top = v_top(most), inv = top > 0 ? TM_MIN(127 / top, FLT_MAX) : 0;
+        ret_scale[r] = top / 127;
+        for (int64_t c = 0; c < out->cols; c += VL) {
+            int64_t left = TM_MIN(VL, out->cols - c);
+            vf v = v_mul(v_loadn(row + c, left), v_set1(inv));
+            v = v_max(v_min(v, v_set1(127)), v_set1(-127));
+            int8_t bytes[VL];
+            to_int8(bytes, v);
+            for (int64_t i = 0; i < left; i++)
+                to[c + i] = bytes[i];
+        }
+    }
+    return TM_OK;
+}

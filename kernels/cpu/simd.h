@@ -1,0 +1,288 @@
+/* One vector type for the files that are compiled once per instruction set.
+ *
+ * TM_SIMD is the suffix (avx2 or avx512) and comes with the compiler's flags; SIMD(name) puts it on
+ * a symbol. Only files of these libraries include this header: nothing else may use intrinsics. */
+#ifndef TM_SIMD_H
+#define TM_SIMD_H
+
+#include "../kern.h"
+
+#include <immintrin.h>
+
+#define SIMD_PASTE2(a, b) a##_##b
+#define SIMD_PASTE(a, b)  SIMD_PASTE2(a, b)
+#define SIMD(name)        SIMD_PASTE(name, TM_SIMD)
+
+#define SIMD_INLINE static inline __attribute__((always_inline))
+
+/* A loop over an array of registers: unrolled as a whole and early, or it goes to memory. */
+#ifdef __clang__
+#define SIMD_EACH(i, n) _Pragma("clang loop unroll(full)") for (int i = 0; i < (n); i++)
+#else
+#define SIMD_EACH(i, n) _Pragma("GCC unroll 16") for (int i = 0; i < (n); i++)
+#endif
+
+#ifdef __AVX512F__
+
+enum { VL = 16 };
+typedef __m512 vf;
+
+SIMD_INLINE __mmask16 v_mask(int64_t n)
+{
+    return (__mmask16)((1u << n) - 1);
+}
+SIMD_INLINE vf v_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+SIMD_INLINE vf v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+SIMD_INLINE vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+/* The first n of VL lanes, zeros behind; memory past them is not touched. */
+SIMD_INLINE vf v_loadn(const float *p, int64_t n)
+{
+    return _mm512_maskz_loadu_ps(v_mask(n), p);
+}
+SIMD_INLINE void v_store(float *p, vf a)
+{
+    _mm512_storeu_ps(p, a);
+}
+SIMD_INLINE void v_storen(float *p, int64_t n, vf a)
+{
+    _mm512_mask_storeu_ps(p, v_mask(n), a);
+}
+SIMD_INLINE vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+SIMD_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+SIMD_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+SIMD_INLINE vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+SIMD_INLINE vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+SIMD_INLINE vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+SIMD_INLINE vf v_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+SIMD_INLINE vf v_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+/* a * b + c, rounded once */
+SIMD_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+/* c - a * b, rounded once */
+SIMD_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+/* The first n lanes of a, those of b behind. */
+SIMD_INLINE vf v_head(vf a, int64_t n, vf b)
+{
+    return _mm512_mask_blend_ps(v_mask(n), b, a);
+}
+/* a where x > limit, else zero */
+SIMD_INLINE vf v_above(vf a, vf x, vf limit)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), a);
+}
+/* magnitude with the sign of s */
+SIMD_INLINE vf v_sign(vf magnitude, vf s)
+{
+    return _mm512_or_ps(magnitude, _mm512_and_ps(s, _mm512_set1_ps(-0.0f)));
+}
+SIMD_INLINE vf v_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* a * 2^n for whole n in -126 … 127 */
+SIMD_INLINE vf v_scale2(vf a, vf n)
+{
+    return _mm512_scalef_ps(a, n);
+}
+SIMD_INLINE __m256 v_upper(vf a)
+{
+    return _mm512_extractf32x8_ps(a, 1);
+}
+SIMD_INLINE __m256 v_lower(vf a)
+{
+    return _mm512_castps512_ps256(a);
+}
+
+#else
+
+enum { VL = 8 };
+typedef __m256 vf;
+
+static const int32_t v_lanes[16] __attribute__((aligned(64))) = {-1, -1, -1, -1, -1, -1, -1, -1};
+
+SIMD_INLINE __m256i v_mask(int64_t n)
+{
+    return _mm256_loadu_si256((const __m256i *)(v_lanes + 8 - n));
+}
+SIMD_INLINE vf v_zero(void)
+{
+    return _mm256_setzero_ps();
+}
+SIMD_INLINE vf v_set1(float x)
+{
+    return _mm256_set1_ps(x);
+}
+SIMD_INLINE vf v_load(const float *p)
+{
+    return _mm256_loadu_ps(p);
+}
+SIMD_INLINE vf v_loadn(const float *p, int64_t n)
+{
+    return _mm256_maskload_ps(p, v_mask(n));
+}
+SIMD_INLINE void v_store(float *p, vf a)
+{
+    _mm256_storeu_ps(p, a);
+}
+SIMD_INLINE void v_storen(float *p, int64_t n, vf a)
+{
+    _mm256_maskstore_ps(p, v_mask(n), a);
+}
+SIMD_INLINE vf v_add(vf a, vf b)
+{
+    return _mm256_add_ps(a, b);
+}
+SIMD_INLINE vf v_sub(vf a, vf b)
+{
+    return _mm256_sub_ps(a, b);
+}
+SIMD_INLINE vf v_mul(vf a, vf b)
+{
+    return _mm256_mul_ps(a, b);
+}
+SIMD_INLINE vf v_div(vf a, vf b)
+{
+    return _mm256_div_ps(a, b);
+}
+SIMD_INLINE vf v_max(vf a, vf b)
+{
+    return _mm256_max_ps(a, b);
+}
+SIMD_INLINE vf v_min(vf a, vf b)
+{
+    return _mm256_min_ps(a, b);
+}
+SIMD_INLINE vf v_abs(vf a)
+{
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a);
+}
+SIMD_INLINE vf v_sqrt(vf a)
+{
+    return _mm256_sqrt_ps(a);
+}
+SIMD_INLINE vf v_fma(vf a, vf b, vf c)
+{
+    return _mm256_fmadd_ps(a, b, c);
+}
+SIMD_INLINE vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm256_fnmadd_ps(a, b, c);
+}
+SIMD_INLINE vf v_head(vf a, int64_t n, vf b)
+{
+    return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(v_mask(n)));
+}
+SIMD_INLINE vf v_above(vf a, vf x, vf limit)
+{
+    return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ), a);
+}
+SIMD_INLINE vf v_sign(vf magnitude, vf s)
+{
+    return _mm256_or_ps(magnitude, _mm256_and_ps(s, _mm256_set1_ps(-0.0f)));
+}
+SIMD_INLINE vf v_round(vf a)
+{
+    return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+SIMD_INLINE vf v_scale2(vf a, vf n)
+{
+    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
+}
+SIMD_INLINE __m256 v_upper(vf a)
+{
+    return a;
+}
+SIMD_INLINE __m256 v_lower(vf a)
+{
+    return a;
+}
+
+#endif
+
+/* All lanes in one fixed order. */
+SIMD_INLINE float v_sum(vf a)
+{
+    __m256 half = VL == 16 ? _mm256_add_ps(v_lower(a), v_upper(a)) : v_lower(a);
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+SIMD_INLINE float v_top(vf a)
+{
+    __m256 half = _mm256_max_ps(v_lower(a), v_upper(a));
+    __m128 x = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+    x = _mm_max_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_max_ss(x, _mm_movehdup_ps(x)));
+}
+
+/* --- files of one instruction set --- */
+tm_embed_fn SIMD(embed);
+tm_gemm_fn SIMD(gemm);
+tm_add_norm_fn SIMD(add_norm);
+tm_glu_fn SIMD(glu);
+tm_qk_prep_fn SIMD(qk_prep);
+tm_attn_varlen_fn SIMD(attn_varlen);
+tm_pool_classify_fn SIMD(pool_classify);
+tm_quantize_rows_fn SIMD(quantize_rows);
+tm_convert_fn SIMD(convert);
+kern_epilogue_fn SIMD(epilogue);
+/* out = norm(row), n floats; out may be row. */
+void SIMD(norm_row)(float *out, const float *row, int64_t n, const struct tm_norm *norm);
+
+/* What a tile asks of memory while it computes: `step` bytes further on at every k. */
+struct simd_ahead {
+    const char *from;
+    int64_t step;
+};
+
+/* c (rows, V * VL) = or += a (rows, k) * b (k, V * VL). Row r of a begins at a + r * lda; each sum
+ * runs over k in order, whatever rows is, so that a row never depends on how many there are. */
+typedef void simd_tile_fn(const float *a, int64_t lda, const float *b, int64_t ldb, int64_t k,
+                          float *c, int64_t ldc, bool add, struct simd_ahead ahead);
+enum {
+    TILE_ROWS = VL == 16 ? 8 : 6,
+    TILE_VECTORS = VL == 16 ? 3 : 2,
+    TILE_COLS = TILE_VECTORS * VL,
+};
+extern simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS]; /* [rows - 1][vectors - 1] */
+
+#endif

@@ -1,0 +1,83 @@
+/* What the files of this room share and nobody else sees: streams, weights, scratch, dtypes. */
+#ifndef TM_KERN_H
+#define TM_KERN_H
+
+#include "tm_kernels.h"
+
+/* Scratch that every CPU stream has beside what its owner asked for. Each operation works in
+ * blocks small enough for it, so that none depends on the size of a batch. */
+enum { KERN_SCRATCH = 4 << 20 };
+
+struct tm_stream {
+    struct tm_backend *backend;
+    char *scratch;
+    size_t size, used;
+};
+
+/* A stack: an operation remembers `used`, takes what it needs and puts `used` back. 64-byte
+ * aligned; running out is a programmer error, see KERN_SCRATCH. */
+void *kern_scratch(struct tm_stream *s, size_t bytes);
+
+struct tm_weight {
+    enum tm_dtype dtype;
+    int64_t n, k;
+    /* 0: (n, k) as it came. Else columns of a panel: panel p holds, for each of the k inputs, the
+     * weights of outputs p * panel … + panel - 1; the last one is cut to whole vectors. */
+    int32_t panel, lanes;
+    float *data;
+    size_t bytes;
+};
+
+/* Panel p of a packed weight begins at data + p * panel * k; its width in floats. */
+static inline int64_t kern_panel_width(const struct tm_weight *w, int64_t p)
+{
+    int64_t left = w->n - p * w->panel;
+    return left >= w->panel ? w->panel : (left + w->lanes - 1) / w->lanes * w->lanes;
+}
+
+/* Epilogue of rows x cols sums at c: out = act(c + bias) + residual; c may be out. */
+typedef void kern_epilogue_fn(const float *c, int64_t ldc, float *out, int64_t ldo, int64_t rows,
+                              int64_t cols, const float *bias, enum tm_act act,
+                              const float *residual, int64_t ldr);
+
+struct kern_cpu { /* the self of the backends in cpu/ */
+    struct tm_backend backend;
+    int32_t panel, lanes; /* what gemm expects of weights */
+    kern_epilogue_fn *epilogue;
+};
+
+/* --- dtype.c --- */
+float kern_from_bf16(uint16_t h);
+uint16_t kern_to_bf16(float f);
+float kern_from_f16(uint16_t h);
+uint16_t kern_to_f16(float f);
+float kern_from_f8(uint8_t b); /* E4M3, no infinities */
+uint8_t kern_to_f8(float f);   /* saturates at 448 */
+/* Element c of row r, scaled where the tensor has scales. */
+float kern_get(const struct tm_tensor *t, int64_t r, int64_t c);
+void kern_put(const struct tm_tensor *t, int64_t r, int64_t c, float v);
+bool kern_is_float(enum tm_dtype t); /* F32, BF16, F16 */
+
+static inline float *kern_row(const struct tm_tensor *t, int64_t r)
+{
+    return (float *)t->data + r * t->stride;
+}
+
+/* --- ref/ --- */
+extern const struct tm_ops kern_ref_ops;
+float ref_act(enum tm_act act, float x);
+void ref_norm(float *row, int64_t n, const struct tm_norm *norm);
+kern_epilogue_fn ref_epilogue;
+
+/* --- cpu/ --- */
+/* Overrides the slots that the instruction set has and sets panel, lanes, epilogue. */
+void kern_cpu_init_avx2(struct kern_cpu *cpu);
+void kern_cpu_init_avx512(struct kern_cpu *cpu);
+enum tm_status kern_pack(struct tm_backend *b, const struct tm_tensor *from, enum tm_dtype as,
+                         struct tm_weight **ret_weight, struct tm_err *err);
+void kern_weight_free(struct tm_backend *b, struct tm_weight *w);
+size_t kern_weight_bytes(const struct tm_weight *w);
+enum tm_status kern_cpu_create(uint32_t mask, const char *name, struct kern_cpu **ret_cpu,
+                               struct tm_err *err);
+
+#endif

@@ -1,0 +1,13 @@
+/* JSON trees as text. Private to assemble/. */
+#ifndef TREE_H
+#define TREE_H
+
+#include "tm_base.h"
+
+struct json_t;
+
+/* Appends value without blanks, members in their own order, reals with the fewest digits that give
+ * the same number again: what was read as 0.1 is written as 0.1. */
+void tree_put(struct tm_buf *b, const struct json_t *value);
+
+#endif

@@ -1,0 +1,27 @@
+/* What a page says about itself. */
+#ifndef CLEAN_META_H
+#define CLEAN_META_H
+
+#include "page.h"
+
+enum { TM_META_AUTHORS = 8 };
+
+/* Every string is in the document's arena, tidied; NULL where unknown. */
+struct tm_meta {
+    const char *title, *url, *site, *published, *modified, *lang, *page_type;
+    const char *authors[TM_META_AUTHORS];
+    size_t n_authors;
+    const char *body; /* JSON-LD's articleBody, UTF-8 as written there */
+    size_t body_len;
+    uint32_t body_source, body_source_end; /* its script */
+};
+
+/* Reads every JSON-LD script of the page into m. Bad JSON ends that script, no more. */
+void tm_jsonld_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
+/* JSON-LD, then Open Graph and article:*, then other meta elements, then the page's own text. */
+void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
+/* A copy with character references decoded once and white space collapsed, at most `most` bytes;
+ * NULL when nothing is left. */
+const char *tm_meta_tidy(struct tm_arena *arena, const char *s, size_t n, size_t most);
+
+#endif

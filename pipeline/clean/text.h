@@ -1,0 +1,18 @@
+/* Plain text: paragraphs between blank lines, line ends kept. */
+#ifndef CLEAN_TEXT_H
+#define CLEAN_TEXT_H
+
+#include "writer.h"
+
+/* s: valid UTF-8, itself the source that runs point into. */
+void tm_text_write(struct tm_writer *w, const char *s, size_t n);
+
+/* What bytes are, for documents that do not say. */
+enum tm_sniffed { TM_SNIFFED_TEXT, TM_SNIFFED_HTML, TM_SNIFFED_XML };
+/* path and content_type may be NULL. Names and types win over looks. */
+enum tm_sniffed tm_text_sniff(const char *s, size_t n, const char *path, const char *content_type);
+/* "a PDF file", "a zip archive", "binary data"; NULL when it may be text. decoded: as UTF-8. */
+const char *tm_text_binary_magic(const char *data, size_t n);
+bool tm_text_is_binary(const char *decoded, size_t n, uint32_t replaced);
+
+#endif

@@ -1,0 +1,252 @@
+/* The ledger (ledger.h): a table of lanes by id, each a ring of its records from the oldest that is
+ * not durable. Lanes whose oldest record not handed out is finished stand in the ready list, first
+ * come first served. Called by the runner's threads under the runner's lock. */
+#include "ledger.h"
+
+#include <stdlib.h>
+
+enum { RING_FIRST = 4 };
+
+struct entry {
+    struct tm_doc *doc; /* NULL: in flight, or handed out */
+    size_t bytes;
+    bool finished, last;
+};
+
+struct lane {
+    struct lane *next_in_bucket, *next_ready;
+    uint64_t id, first; /* first: number of the oldest record */
+    uint32_t epoch;
+    bool ready;    /* in the ready list */
+    size_t handed; /* leading records that are handed out */
+    size_t head, n, room;
+    struct entry *ring; /* room is a power of two */
+};
+
+struct ledger {
+    size_t most_docs, most_bytes, docs, bytes, done;
+    struct lane *ready_head, **ready_tail;
+    size_t mask;
+    struct lane *buckets[];
+};
+
+struct ledger *ledger_create(size_t most_docs, size_t most_bytes)
+{
+    size_t n = 16;
+    while (n < most_docs)
+        n *= 2;
+    struct ledger *l = calloc(1, sizeof *l + n * sizeof *l->buckets);
+    if (l == NULL)
+        return NULL;
+    l->most_docs = most_docs;
+    l->most_bytes = most_bytes;
+    l->mask = n - 1;
+    l->ready_tail = &l->ready_head;
+    return l;
+}
+
+void ledger_destroy(struct ledger *l)
+{
+    if (l == NULL)
+        return;
+    ledger_forget(l);
+    free(l);
+}
+
+static struct lane **find(const struct ledger *l, uint64_t id)
+{
+    struct lane **at = (struct lane **)&l->buckets[tm_hash(&id, sizeof id, 0) & l->mask];
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next_in_bucket;
+    return at;
+}
+
+static struct entry *entry_at(const struct lane *lane, size_t i)
+{
+    return &lane->ring[(lane->head + i) & (lane->room - 1)];
+}
+
+static bool lane_ready(const struct lane *lane)
+{
+    return lane->handed < lane->n && entry_at(lane, lane->handed)->finished;
+}
+
+static void list_ready(struct ledger *l, struct lane *lane)
+{
+    if (lane->ready || !lane_ready(lane))
+        return;
+    lane->ready = true;
+    lane->next_ready = NULL;
+    *l->ready_tail = lane;
+    l->ready_tail = &lane->next_ready;
+}
+
+static void unlist_ready(struct ledger *l, struct lane *lane)
+{
+    if (!lane->ready)
+        return;
+    struct lane **at = &l->ready_head;
+    while (*at != lane)
+        at = &(*at)->next_ready;
+    *at = lane->next_ready;
+    if (l->ready_tail == &lane->next_ready)
+        l->ready_tail = at;
+    lane->ready = false;
+}
+
+/* The oldest record leaves the window. */
+static void pop(struct ledger *l, struct lane *lane)
+{
+    struct entry *e = entry_at(lane, 0);
+    l->docs--;
+    l->bytes -= e->bytes;
+    l->done -= e->finished;
+    tm_doc_destroy(e->doc);
+    e->doc = NULL;
+    lane->head = (lane->head + 1) & (lane->room - 1);
+    lane->n--;
+    lane->first++;
+    if (lane->handed > 0)
+        lane->handed--;
+}
+
+static void remove_lane(struct ledger *l, struct lane **at)
+{
+    struct lane *lane = *at;
+    unlist_ready(l, lane);
+    while (lane->n > 0)
+        pop(l, lane);
+    *at = lane->next_in_bucket;
+    free(lane->ring);
+    free(lane);
+}
+
+void ledger_forget(struct ledger *l)
+{
+    for (size_t i = 0; i <= l->mask; i++)
+        while (l->buckets[i] != NULL)
+            remove_lane(l, &l->buckets[i]);
+}
+
+bool ledger_room(const struct ledger *l, size_t bytes)
+{
+    return l->docs == 0 || (l->docs < l->most_docs && l->bytes < l->most_bytes &&
+                            bytes <= l->most_bytes - l->bytes);
+}
+
+static bool grow(struct lane *lane)
+{
+    if (lane->n < lane->room)
+        return true;
+    size_t room = lane->room == 0 ? RING_FIRST : lane->room * 2;
+    struct entry *ring = calloc(room, sizeof *ring);
+    if (ring == NULL)
+        return false;
+    for (size_t i = 0; i < lane->n; i++)
+        ring[i] = *entry_at(lane, i);
+    free(lane->ring);
+    lane->ring = ring;
+    lane->room = room;
+    lane->head = 0;
+    return true;
+}
+
+static struct lane *add_lane(struct lane **at, const struct tm_record *rec)
+{
+    struct lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL)
+        return NULL;
+    lane->id = rec->lane;
+    lane->epoch = rec->epoch;
+    lane->first = rec->seq;
+    *at = lane;
+    return lane;
+}
+
+enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struct tm_err *err)
+{
+    struct lane **at = find(l, rec->lane);
+    if (*at != NULL && rec->epoch < (*at)->epoch)
+        return TM_CANCELLED;
+    if (*at != NULL && rec->epoch > (*at)->epoch) {
+        remove_lane(l, at);
+        at = find(l, rec->lane);
+    }
+    struct lane *lane = *at != NULL ? *at : add_lane(at, rec);
+    if (lane != NULL && rec->seq != lane->first + lane->n)
+        return tm_err_set(err, TM_INTERNAL, "%s: record %llu where %llu was due", rec->lane_name,
+                          (unsigned long long)rec->seq,
+                          (unsigned long long)(lane->first + lane->n));
+    if (lane == NULL || !grow(lane))
+        return tm_err_set(err, TM_NOMEM, "ledger of %zu records", l->docs);
+    *entry_at(lane, lane->n++) = (struct entry){.bytes = rec->len, .last = rec->last};
+    l->docs++;
+    l->bytes += rec->len;
+    return TM_OK;
+}
+
+bool ledger_finish(struct ledger *l, struct tm_doc **owned)
+{
+    const struct tm_record *rec = &(*owned)->rec;
+    struct lane *lane = *find(l, rec->lane);
+    if (lane == NULL || rec->epoch != lane->epoch || rec->seq < lane->first ||
+        rec->seq - lane->first >= lane->n)
+        return false;
+    struct entry *e = entry_at(lane, (size_t)(rec->seq - lane->first));
+    if (e->finished)
+        return false;
+    e->doc = TM_TAKE(*owned);
+    e->finished = true;
+    l->done++;
+    list_ready(l, lane);
+    return true;
+}
+
+size_t ledger_collect(struct ledger *l, struct tm_doc **docs, struct tm_progress *progress,
+                      size_t *ret_n_progress, size_t max)
+{
+    size_t n = 0, n_progress = 0;
+    while (n < max && l->ready_head != NULL) {
+        struct lane *lane = l->ready_head;
+        struct tm_progress *p = &progress[n_progress++];
+        *p = (struct tm_progress){.lane = lane->id, .epoch = lane->epoch};
+        while (n < max && lane_ready(lane)) {
+            struct entry *e = entry_at(lane, lane->handed++);
+            docs[n++] = TM_TAKE(e->doc);
+            p->ended = e->last;
+        }
+        p->next = lane->first + lane->handed;
+        unlist_ready(l, lane);
+        list_ready(l, lane); /* more than max were ready: the lane goes to the end of the list */
+    }
+    *ret_n_progress = n_progress;
+    return n;
+}
+
+void ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct lane **at = find(l, progress[i].lane);
+        if (*at == NULL || (*at)->epoch != progress[i].epoch)
+            continue; /* forgotten in the meantime */
+        while ((*at)->handed > 0 && (*at)->first < progress[i].next)
+            pop(l, *at);
+        if ((*at)->n == 0)
+            remove_lane(l, at);
+    }
+}
+
+bool ledger_ready(const struct ledger *l)
+{
+    return l->ready_head != NULL;
+}
+
+size_t ledger_count(const struct ledger *l)
+{
+    return l->docs;
+}
+
+size_t ledger_done(const struct ledger *l)
+{
+    return l->done;
+}

@@ -1,0 +1,38 @@
+/* The ledger: every record from its arrival to its one end. Private to pipeline/.
+ *
+ * Records of a lane are released in lane order, each once; late results of an old epoch are
+ * dropped. The window bounds what is between source and sink in documents and bytes. It has no
+ * lock: all calls are made under the runner's one lock (or by one thread, in tests). */
+#ifndef LEDGER_H
+#define LEDGER_H
+
+#include "tm_pipeline.h"
+
+struct ledger;
+
+struct ledger *ledger_create(size_t most_docs, size_t most_bytes); /* NULL: memory is short */
+void ledger_destroy(struct ledger *l); /* and the documents it holds; NULL is fine */
+
+/* May a record of so many bytes be admitted now? Always true while nothing is inside. */
+bool ledger_room(const struct ledger *l, size_t bytes);
+/* Notes the record as in flight. A higher epoch makes the ledger forget the lane's records of the
+ * old one. TM_CANCELLED: of an old epoch, to be dropped; TM_INTERNAL: not the lane's next record.
+ */
+enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struct tm_err *err);
+/* The document, good or failed, is at its end: takes *owned and sets it to NULL. false: nothing
+ * waits for it (old epoch), it stays with the caller. */
+bool ledger_finish(struct ledger *l, struct tm_doc **owned);
+/* Hands out finished documents, those of a lane in order and without gaps, with one progress a
+ * lane that moves; both arrays have room for max. Returns how many. They stay in the window. */
+size_t ledger_collect(struct ledger *l, struct tm_doc **docs, struct tm_progress *progress,
+                      size_t *ret_n_progress, size_t max);
+/* What was handed out under these progresses is durable: it leaves the window. */
+void ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n);
+/* Forgets everything, what is handed out too: the source gives it again in a higher epoch. */
+void ledger_forget(struct ledger *l);
+
+bool ledger_ready(const struct ledger *l);   /* ledger_collect would give something */
+size_t ledger_count(const struct ledger *l); /* records in the window */
+size_t ledger_done(const struct ledger *l);  /* … of which are at their end */
+
+#endif

@@ -1,0 +1,139 @@
+/* The runner's inside, shared by its files. Private to pipeline/; tests put their own stages in.
+ *
+ *   source thread ─► clean ×cores ─► tokenize ×cores ─► infer ◄─► engine workers
+ *                                                         └─► assemble ─► ledger ─► delivery thread
+ *
+ * Documents move through one queue a place; whoever holds a document owns it. The ledger, the list
+ * of held documents and the counters are under the one lock. The journal has its own, taken only
+ * while that one is free. */
+#ifndef RUNNER_H
+#define RUNNER_H
+
+#include "journal.h"
+#include "ledger.h"
+#include "threads.h"
+
+/* The asynchronous stage as the runner sees it: tm_infer_*, or what a test puts in its place. */
+struct infer_ops {
+    enum tm_status (*create)(struct tm_models *ms, size_t max_docs, struct tm_infer **ret_infer,
+                             struct tm_err *err);
+    void (*destroy)(struct tm_infer *in);
+    enum tm_status (*submit)(struct tm_infer *in, struct tm_doc **owned);
+    size_t (*poll)(struct tm_infer *in, struct tm_doc **out, size_t max);
+    size_t (*inside)(const struct tm_infer *in);
+    enum tm_status (*step)(struct tm_infer *in, int worker, tm_infer_report_fn *report, void *arg,
+                           struct tm_metrics *metrics);
+    int (*workers)(const struct tm_infer *in);
+};
+
+struct runner_parts {
+    const struct tm_stage_ops *clean, *tokenize, *assemble;
+    const struct infer_ops *infer; /* NULL: no task is configured */
+    int cores;
+};
+
+enum tm_status runner_create_with(const struct runner_parts *parts,
+                                  const struct tm_runner_config *config,
+                                  struct tm_runner **ret_runner, struct tm_err *err);
+
+enum {
+    STAGE_BATCH = 8, /* documents a stage is given at once: as many are suspects after a death */
+    INFER_BATCH = 64,
+    TAKE_BATCH = 16,
+    RELEASE_DOCS = 256,
+    QUEUE_DOCS = 256,
+    TICK_MS = 100, /* longest that the source thread goes without serving its source */
+};
+
+enum place_id { PLACE_CLEAN, PLACE_TOKENIZE, PLACE_INFER, PLACE_ASSEMBLE, PLACES };
+
+/* A stage with the queue before it. */
+struct place {
+    const struct tm_stage_ops *ops; /* NULL: infer */
+    void *self;
+    struct tm_queue *in;
+    struct place *next;     /* NULL: the ledger */
+    _Atomic size_t waiting; /* documents in the queue or in the stage */
+    const char *name, *fault;
+    size_t time_offset; /* of tm_doc's field for the time spent here; 0: the stage sets it */
+};
+
+struct worker {
+    struct tm_runner *r;
+    struct place *place;
+    int number;  /* of its kind */
+    size_t slot; /* in the journal */
+    void (*run)(struct worker *w);
+    const char *name;
+    struct tm_thread *thread;
+};
+
+enum phase { PHASE_RUN, PHASE_DRAIN, PHASE_CUT }; /* CUT: whatever is left is dropped */
+
+struct tm_runner {
+    struct tm_runner_config config;
+    const struct infer_ops *infer_ops;
+    struct tm_infer *infer;
+    struct journal *journal;
+    void *source, *sink;
+    struct place place[PLACES];
+    struct worker *workers;
+    size_t n_workers;
+    _Atomic size_t threads_alive;
+    int event_fd; /* wakes the main thread; written by the signal handler too */
+    _Atomic int stops;
+    _Atomic int phase;
+    struct wake engine_wake, infer_wake;
+
+    pthread_mutex_t lock; /* guards everything below */
+    pthread_cond_t source_cond, delivery_cond;
+    struct ledger *ledger;
+    struct tm_doc *held, **held_tail; /* to be run alone: suspects, and those short of memory */
+    size_t n_held;
+    uint64_t held_since_ns;
+    size_t active; /* documents between the first queue and the ledger */
+    bool alone;    /* one document is in quarantine */
+    bool source_done, delivery_busy, rewind;
+    enum tm_status status; /* what made it end */
+    struct tm_err err;
+    struct tm_summary summary;
+
+    /* the source thread's */
+    struct tm_doc *pending[TAKE_BATCH]; /* taken, not yet in the ledger */
+    size_t n_pending, next_pending;
+    bool short_of_memory; /* the ledger could not grow */
+};
+
+static inline enum phase runner_phase(struct tm_runner *r)
+{
+    return (enum phase)atomic_load_explicit(&r->phase, memory_order_acquire);
+}
+
+/* runner.c */
+void runner_post(struct tm_runner *r); /* wakes the main thread */
+/* Ends the run: the first status wins. */
+void runner_fatal(struct tm_runner *r, enum tm_status s, const char *stage,
+                  const struct tm_err *err);
+void runner_trouble(struct tm_runner *r, const struct tm_doc *doc, const char *stage,
+                    const struct tm_err *err);
+/* runner_source.c: the source thread */
+void runner_source(struct worker *w);
+/* runner_stages.c: threads of the stages, of infer and of the engine */
+void runner_stage(struct worker *w);
+void runner_infer(struct worker *w);
+void runner_engine(struct worker *w);
+/* Moves documents to a place, or to the ledger (NULL); when cut, drops them. */
+void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, size_t n);
+/* Puts it on the list of those to be run alone; under the lock. */
+void runner_hold(struct tm_runner *r, struct tm_doc *doc);
+/* runner_deliver.c: the delivery thread */
+void runner_deliver(struct worker *w);
+
+#ifdef TM_FAULTS
+/* runner_fault.c: TEXTMILL_FAULT_DOC="substring:action[:stage]" */
+void runner_doc_fault(const char *stage, struct tm_doc *const *docs, size_t n);
+#else
+#define runner_doc_fault(stage, docs, n) ((void)0)
+#endif
+
+#endif

@@ -1,0 +1,200 @@
+/* The runner's stage threads, its infer thread and the engine workers (runner.h).
+ *
+ * A stage thread takes a batch from its queue, runs the stage over the documents that have not
+ * failed, and hands all of them on. Every run stands in the attempt journal while it lasts. */
+#include "runner.h"
+
+#include <limits.h>
+
+/* ---- from place to place ---- */
+
+static void drop(struct tm_doc **docs, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        tm_doc_destroy(TM_TAKE(docs[i]));
+}
+
+/* A process short of memory is often the doing of another document: this one is tried again when
+ * nothing else is in flight, and only then has it failed. */
+static bool wants_to_be_alone(const struct tm_runner *r, const struct tm_doc *doc)
+{
+    return doc->err.status == TM_NOMEM && !r->alone && doc->rec.data != NULL;
+}
+
+void runner_hold(struct tm_runner *r, struct tm_doc *doc)
+{
+    doc->next = NULL;
+    *r->held_tail = doc;
+    r->held_tail = &doc->next;
+    if (r->n_held++ == 0)
+        r->held_since_ns = tm_clock_ns();
+}
+
+static void finish(struct tm_runner *r, struct tm_doc **docs, size_t n)
+{
+    bool again[INFER_BATCH];
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        again[i] = wants_to_be_alone(r, docs[i]);
+    pthread_mutex_unlock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        if (docs[i]->err.status != TM_OK && !again[i])
+            runner_trouble(r, docs[i], docs[i]->err_stage, &docs[i]->err);
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++) {
+        if (again[i])
+            runner_hold(r, TM_TAKE(docs[i]));
+        else
+            ledger_finish(r->ledger, &docs[i]);
+    }
+    r->active -= n;
+    if (ledger_ready(r->ledger))
+        pthread_cond_signal(&r->delivery_cond);
+    if (r->active == 0 || r->n_held > 0)
+        pthread_cond_signal(&r->source_cond);
+    pthread_mutex_unlock(&r->lock);
+    drop(docs, n); /* late results of an old epoch */
+}
+
+void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, size_t n)
+{
+    if (n == 0)
+        return;
+    if (runner_phase(r) == PHASE_CUT) {
+        drop(docs, n);
+        return;
+    }
+    if (to == NULL) {
+        finish(r, docs, n);
+        return;
+    }
+    atomic_fetch_add(&to->waiting, n);
+    for (size_t i = 0; i < n; i++) {
+        void *owned = TM_TAKE(docs[i]);
+        if (tm_queue_push(to->in, &owned) != TM_OK)
+            tm_doc_destroy(owned); /* cut */
+    }
+    if (to->ops == NULL)
+        wake_post(&r->infer_wake);
+}
+
+static void pass_on(struct tm_runner *r, struct place *from, struct tm_doc **docs, size_t n)
+{
+    runner_push(r, from->next, docs, n);
+    atomic_fetch_sub(&from->waiting, n);
+}
+
+/* ---- synchronous stages ---- */
+
+static void add_time(struct place *p, struct tm_doc *doc, uint64_t ns)
+{
+    if (p->time_offset != 0)
+        *(uint64_t *)((char *)doc + p->time_offset) += ns;
+}
+
+static void run_batch(struct worker *w, void *state, struct tm_doc **docs, size_t n)
+{
+    struct tm_runner *r = w->r;
+    struct place *p = w->place;
+    struct tm_doc *good[STAGE_BATCH];
+    struct tm_batch batch = {good, 0};
+    for (size_t i = 0; i < n; i++)
+        if (docs[i]->err.status == TM_OK)
+            good[batch.n++] = docs[i];
+    if (batch.n == 0)
+        return;
+    const size_t n_good = batch.n;
+    journal_enter(r->journal, w->slot, p->name, good, n_good);
+    TM_FAULT(p->fault);
+    runner_doc_fault(p->name, good, n_good);
+    struct tm_err err = {0};
+    uint64_t since = tm_clock_ns();
+    enum tm_status s = p->ops->run(p->self, state, &batch, &err);
+    uint64_t each = (tm_clock_ns() - since) / n_good;
+    journal_leave(r->journal, w->slot);
+    for (size_t i = 0; i < n_good; i++) {
+        add_time(p, good[i], each);
+        if (s == TM_NOMEM && good[i]->err.status == TM_OK)
+            tm_doc_nomem(good[i], p->name);
+    }
+    if (s != TM_OK && s != TM_NOMEM)
+        runner_fatal(r, s, p->name, &err);
+}
+
+void runner_stage(struct worker *w)
+{
+    struct place *p = w->place;
+    struct tm_doc *docs[STAGE_BATCH];
+    void *state = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
+    size_t n;
+    while ((n = tm_queue_pop_batch(p->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0) {
+        if (runner_phase(w->r) != PHASE_CUT)
+            run_batch(w, state, docs, n);
+        pass_on(w->r, p, docs, n);
+    }
+    if (p->ops->worker_destroy != NULL)
+        p->ops->worker_destroy(p->self, state);
+}
+
+/* ---- infer ---- */
+
+/* Hands queued documents to the stage; those that it cannot take yet stay in waiting[]. Failed ones
+ * go past it. Returns how many are left. */
+static size_t submit(struct tm_runner *r, struct place *p, struct tm_doc **waiting, size_t n)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (waiting[i]->err.status != TM_OK)
+            pass_on(r, p, &waiting[i], 1);
+        else if (left > 0 || r->infer_ops->submit(r->infer, &waiting[i]) != TM_OK)
+            waiting[left++] = waiting[i];
+    }
+    return left;
+}
+
+void runner_infer(struct worker *w)
+{
+    struct tm_runner *r = w->r;
+    struct place *p = w->place;
+    struct tm_doc *waiting[INFER_BATCH], *out[INFER_BATCH];
+    size_t n_waiting = 0;
+    while (runner_phase(r) != PHASE_CUT && !tm_queue_done(p->in)) {
+        uint64_t seen = wake_read(&r->infer_wake);
+        size_t n_new =
+            tm_queue_pop_batch(p->in, (void **)waiting + n_waiting, INFER_BATCH - n_waiting, 0);
+        n_waiting = submit(r, p, waiting, n_waiting + n_new);
+        size_t n_out = r->infer_ops->poll(r->infer, out, INFER_BATCH);
+        wake_post(&r->engine_wake); /* new documents, or further rounds of old ones */
+        pass_on(r, p, out, n_out);
+        if (n_new == 0 && n_out == 0)
+            wake_wait(&r->infer_wake, seen, UINT_MAX);
+    }
+    drop(waiting, n_waiting);
+}
+
+/* Around each engine batch, on the worker's thread. */
+static void report(void *arg, struct tm_doc *const *docs, size_t n, bool ran)
+{
+    struct worker *w = arg;
+    if (ran) {
+        journal_leave(w->r->journal, w->slot);
+        return;
+    }
+    journal_enter(w->r->journal, w->slot, w->place->name, docs, n);
+    TM_FAULT(w->place->fault);
+    runner_doc_fault(w->place->name, docs, n);
+}
+
+void runner_engine(struct worker *w)
+{
+    struct tm_runner *r = w->r;
+    while (runner_phase(r) != PHASE_CUT && !tm_queue_done(w->place->in)) {
+        uint64_t seen = wake_read(&r->engine_wake);
+        enum tm_status s = r->infer_ops->step(r->infer, w->number, report, w, r->config.metrics);
+        journal_leave(r->journal, w->slot); /* a batch that failed may not have been reported */
+        if (s == TM_AGAIN)
+            wake_wait(&r->engine_wake, seen, UINT_MAX);
+        else
+            wake_post(&r->infer_wake);
+    }
+}

@@ -1,0 +1,50 @@
+/* A source, a sink and stages that tests of the runner script and look into. */
+#ifndef FAKES_H
+#define FAKES_H
+
+#include "runner.h"
+
+enum { FAKE_LANES = 64, FAKE_DELIVERS = 8 };
+
+struct fake {
+    /* script */
+    uint64_t lanes, records; /* records a lane; 0: without end */
+    size_t record_bytes;
+    enum tm_delivered delivers[FAKE_DELIVERS]; /* the first answers of the sink; then `always` */
+    size_t n_delivers;
+    enum tm_delivered always;
+    void (*on_deliver)(struct fake *f, const struct tm_release *release);
+    void (*on_clean)(struct fake *f, struct tm_doc *doc); /* for each document, on a stage thread */
+    enum tm_status clean_status;                          /* of the stage as a whole */
+    struct tm_runner *runner;
+
+    /* what happened; in memory that forked processes share, if the test puts it there */
+    struct fake_lane {
+        uint32_t epoch;
+        uint64_t give, committed, delivered;
+        bool ended;
+        enum tm_status status; /* of the last document delivered */
+        uint32_t attempts;
+    } lane[FAKE_LANES];
+    _Atomic size_t in_stages, delivers_done, troubles;
+    _Atomic size_t outstanding, most_outstanding; /* given and not committed */
+    _Atomic size_t disorder;                      /* deliveries out of order or twice */
+    _Atomic size_t dead;
+    uint64_t next_lane;
+};
+
+extern const struct tm_source_ops fake_source;
+extern const struct tm_sink_ops fake_sink;
+extern const struct runner_parts fake_parts;       /* with an infer stage that answers backwards */
+extern const struct runner_parts fake_parts_plain; /* without */
+
+/* Defaults with a state folder below the working directory. */
+void fake_conf(struct tm_conf *conf, const char *state_path);
+/* Creates and runs; the fake of this process is f. */
+enum tm_status fake_run(struct fake *f, const struct tm_conf *conf,
+                        const struct runner_parts *parts, struct tm_summary *ret_summary,
+                        struct tm_err *err);
+char *fake_folder(void);               /* a new folder, owned by the caller */
+void fake_folder_remove(char *folder); /* with the files in it; frees */
+
+#endif

@@ -1,0 +1,234 @@
+/* The engine and the tokenizer of fake.h. One thread. */
+#include "fake.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct fake_model fake_models[FAKE_MODELS];
+size_t fake_room = 64, fake_batch = 8;
+bool fake_newest_first;
+struct fake_seen *fake_seen;
+size_t fake_n_seen;
+size_t fake_opened;
+
+/* ---- words ---- */
+
+enum { MAX_WORDS = 4096, FIRST_WORD = 3 };
+static char *words[MAX_WORDS];
+static int32_t n_words;
+
+static int32_t word_id(const char *s, size_t n)
+{
+    for (int32_t i = 0; i < n_words; i++)
+        if (strlen(words[i]) == n && memcmp(words[i], s, n) == 0)
+            return FIRST_WORD + i;
+    assert_true(n_words < MAX_WORDS);
+    words[n_words] = strndup(s, n);
+    return FIRST_WORD + n_words++;
+}
+
+const char *fake_word(int32_t id)
+{
+    return id >= FIRST_WORD && id < FIRST_WORD + n_words ? words[id - FIRST_WORD] : NULL;
+}
+
+void fake_reset(void)
+{
+    for (int32_t i = 0; i < n_words; i++)
+        free(words[i]);
+    for (size_t i = 0; i < fake_n_seen; i++)
+        free(fake_seen[i].ids);
+    free(fake_seen);
+    fake_seen = NULL;
+    n_words = 0;
+    fake_n_seen = fake_opened = 0;
+    fake_room = 64;
+    fake_batch = 8;
+    fake_newest_first = false;
+    memset(fake_models, 0, sizeof fake_models);
+}
+
+/* ---- tokenizer ---- */
+
+struct tm_tokenizer {
+    int unused;
+};
+
+enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_tok,
+                                 struct tm_err *err)
+{
+    (void)folder;
+    (void)err;
+    *ret_tok = calloc(1, sizeof **ret_tok);
+    return TM_OK;
+}
+
+void tm_tokenizer_close(struct tm_tokenizer *t)
+{
+    free(t);
+}
+
+void tm_encoding_finish(struct tm_encoding *e)
+{
+    free(e->ids);
+    *e = (struct tm_encoding){0};
+}
+
+enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
+                                   bool special, struct tm_encoding *e, struct tm_err *err)
+{
+    (void)t;
+    (void)err;
+    assert_false(special); /* tasks put their own frame around windows */
+    e->n = 0;
+    for (size_t i = 0; i < n;) {
+        size_t start = i;
+        while (i < n && strchr(" \n", text[i]) == NULL)
+            i++;
+        if (i > start && text[start] != '~') {
+            if (e->n == e->room) {
+                e->room = 2 * e->room + 16;
+                e->ids = realloc(e->ids, e->room * sizeof *e->ids);
+            }
+            e->ids[e->n++] = word_id(text + start, i - start);
+        }
+        i += i < n;
+    }
+    return TM_OK;
+}
+
+void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix,
+                        size_t *ret_n_prefix, const int32_t **ret_suffix, size_t *ret_n_suffix)
+{
+    static const int32_t cls = FAKE_CLS, sep = FAKE_SEP;
+    (void)t;
+    *ret_prefix = &cls;
+    *ret_suffix = &sep;
+    *ret_n_prefix = *ret_n_suffix = 1;
+}
+
+/* ---- engine ---- */
+
+struct entry {
+    struct tm_sequence seq;
+    uint64_t cookie;
+    enum tm_status status;
+};
+
+struct tm_engine {
+    const struct fake_model *model;
+    struct entry *waiting, *done; /* room each */
+    size_t room, n_waiting, n_done;
+};
+
+enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_size,
+                                      struct tm_err *err)
+{
+    (void)out;
+    (void)out_size;
+    return tm_err_set(err, TM_NOTFOUND, "%s is no adapter", folder);
+}
+
+enum tm_status tm_engine_open(const char *folder, const char *base, const char *device,
+                              const char *precision, const struct tm_engine_limits *limits,
+                              struct tm_engine **ret_engine, struct tm_err *err)
+{
+    const char *name = strrchr(folder, '/') + 1;
+    (void)base;
+    (void)device;
+    (void)precision;
+    (void)limits;
+    for (size_t i = 0; i < FAKE_MODELS && fake_models[i].name != NULL; i++) {
+        if (strcmp(fake_models[i].name, name) != 0)
+            continue;
+        struct tm_engine *e = calloc(1, sizeof *e);
+        *e = (struct tm_engine){.model = &fake_models[i], .room = fake_room};
+        e->waiting = calloc(e->room, sizeof *e->waiting);
+        e->done = calloc(e->room, sizeof *e->done);
+        fake_opened++;
+        *ret_engine = e;
+        return TM_OK;
+    }
+    return tm_err_set(err, TM_MODEL, "%s: no such fake", folder);
+}
+
+void tm_engine_close(struct tm_engine *e)
+{
+    if (e == NULL)
+        return;
+    assert_int_equal(e->n_waiting + e->n_done, 0); /* the contract: none may be inside */
+    free(e->waiting);
+    free(e->done);
+    free(e);
+}
+
+const struct tm_engine_info *tm_engine_info(const struct tm_engine *e)
+{
+    return &e->model->info;
+}
+
+size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids)
+{
+    (void)n_ids;
+    const struct tm_engine_info *info = &e->model->info;
+    return (size_t)(info->head == TM_HEAD_EMBEDDING ? info->hidden_size : info->n_labels);
+}
+
+enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequence *seq,
+                              struct tm_err *err)
+{
+    if (seq->n_ids > e->model->info.max_length)
+        return tm_err_set(err, TM_TOOLARGE, "%d ids", seq->n_ids);
+    return TM_OK;
+}
+
+enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq, uint64_t cookie)
+{
+    assert_int_equal(tm_engine_fits(e, seq, NULL), TM_OK);
+    if (e->n_waiting + e->n_done == e->room)
+        return TM_AGAIN;
+    e->waiting[e->n_waiting++] = (struct entry){*seq, cookie, TM_OK};
+    fake_seen = realloc(fake_seen, (fake_n_seen + 1) * sizeof *fake_seen);
+    int32_t *ids = calloc((size_t)seq->n_ids, sizeof *ids);
+    memcpy(ids, seq->ids, (size_t)seq->n_ids * sizeof *ids);
+    fake_seen[fake_n_seen++] = (struct fake_seen){ids, seq->n_ids};
+    return TM_OK;
+}
+
+enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_report_fn *report,
+                              void *arg)
+{
+    (void)worker;
+    size_t n = TM_MIN(fake_batch, e->n_waiting);
+    if (n == 0)
+        return TM_AGAIN;
+    uint64_t *cookies = calloc(n, sizeof *cookies);
+    size_t from = fake_newest_first ? e->n_waiting - n : 0;
+    struct entry *batch = e->waiting + from;
+    for (size_t i = 0; i < n; i++)
+        cookies[i] = batch[i].cookie;
+    if (report != NULL)
+        report(arg, cookies, n, false);
+    for (size_t i = 0; i < n; i++) {
+        batch[i].status = e->model->answer(batch[i].seq.ids, batch[i].seq.n_ids, batch[i].seq.out);
+        e->done[e->n_done++] = batch[i];
+    }
+    if (report != NULL)
+        report(arg, cookies, n, true);
+    memmove(batch, batch + n, (e->n_waiting - from - n) * sizeof *batch);
+    e->n_waiting -= n;
+    free(cookies);
+    return TM_OK;
+}
+
+size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max)
+{
+    size_t n = TM_MIN(max, e->n_done);
+    for (size_t i = 0; i < n; i++)
+        out[i] = (struct tm_answer){.cookie = e->done[i].cookie,
+                                    .status = e->done[i].status,
+                                    .n_ids = e->done[i].seq.n_ids};
+    memmove(e->done, e->done + n, (e->n_done - n) * sizeof *e->done);
+    e->n_done -= n;
+    return n;
+}

@@ -1,0 +1,69 @@
+/* An engine, a tokenizer and documents whose behaviour a test decides, linked in place of the real
+ * ones, so that the logic of tasks, of the infer stage and of results is seen alone.
+ *
+ * Tokenizer: one id a word (blanks separate), [CLS] before and [SEP] after; words that consist of
+ * '~' give no token, as marks do that a real normalizer drops. Engine: see struct fake_model. */
+#ifndef FAKE_H
+#define FAKE_H
+
+#include "tm_engine.h"
+#include "tm_pipeline.h"
+#include "tm_tokenizer.h"
+
+#include <setjmp.h>
+#include <cmocka.h>
+
+enum { FAKE_CLS = 1, FAKE_SEP = 2, FAKE_MODELS = 4 };
+
+/* What opening the folder `name` gives. answer writes what a sequence of n ids (with [CLS] and
+ * [SEP]) gives into out. */
+struct fake_model {
+    const char *name;
+    struct tm_engine_info info;
+    enum tm_status (*answer)(const int32_t *ids, int32_t n, float *out);
+};
+extern struct fake_model fake_models[FAKE_MODELS]; /* name NULL: unused; set by the test */
+extern size_t fake_room;                           /* sequences that an engine holds */
+extern size_t fake_batch;                          /* sequences of one step */
+extern bool fake_newest_first;                     /* answers overtake each other */
+
+/* Sequences that were submitted since the last fake_reset(). */
+struct fake_seen {
+    int32_t *ids;
+    int32_t n;
+};
+extern struct fake_seen *fake_seen;
+extern size_t fake_n_seen;
+extern size_t fake_opened; /* engines */
+
+void fake_reset(void);
+const char *fake_word(int32_t id); /* NULL for special tokens */
+
+/* ---- fake_docs.c ---- */
+
+/* A paragraph is a kind and its sentences, separated by '|': "One. |Two. ". NULL text ends. */
+struct fake_paragraph {
+    enum tm_block kind;
+    const char *sentences;
+};
+struct tm_doc *fake_doc(const struct fake_paragraph *paragraphs);
+struct tm_doc *fake_text(const char *sentences); /* one paragraph */
+
+/* Models and tasks from entries; folders of the fake models' names exist in a scratch model path.
+ */
+struct fake_pipeline {
+    struct tm_conf conf;
+    struct tm_models *models;
+    const struct tm_task *task;
+    size_t n_tasks;
+    char folder[64];
+};
+/* entries: { "task", "summary", "sentences", "2", NULL, "task", … NULL, NULL }. */
+enum tm_status fake_open(struct fake_pipeline *p, const char *const *entries, struct tm_err *err);
+void fake_close(struct fake_pipeline *p);
+/* Plans the tasks of a document, as the tokenize stage does. */
+void fake_plan(struct fake_pipeline *p, struct tm_doc *doc);
+/* Plans, runs every round to its end. Fails the test when the document does not come back. */
+void fake_run(struct fake_pipeline *p, struct tm_doc **doc);
+
+#endif
