@@ -3,6 +3,7 @@
 #include "tm_conf.h"
 #include <ctype.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { NAME_MOST = 64 };
@@ -72,4 +73,26 @@ const struct tm_conf_key *tm_conf_nearest(const struct tm_conf_key *table, const
         }
     }
     return best;
+}
+
+/* Every section is the beginning of some key; tasks is a list and has no key of its own. */
+bool tm_conf_nearest_section(const char *path, char *out, size_t size)
+{
+    unsigned best = tm_near_distance(path, "tasks");
+    bool found = tm_near_enough(best, path);
+    if (found)
+        snprintf(out, size, "tasks");
+    for (const struct tm_conf_key *k = tm_conf_keys; k->path != NULL; k++) {
+        for (const char *dot = strchr(k->path, '.'); dot != NULL; dot = strchr(dot + 1, '.')) {
+            char section[NAME_MOST];
+            snprintf(section, sizeof section, "%.*s", (int)(dot - k->path), k->path);
+            unsigned d = tm_near_distance(path, section);
+            if (!tm_near_enough(d, path) || (found && d >= best))
+                continue;
+            best = d;
+            found = true;
+            snprintf(out, size, "%s", section);
+        }
+    }
+    return found;
 }

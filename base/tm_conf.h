@@ -135,6 +135,8 @@ bool tm_conf_get(const void *base, const struct tm_conf_key *key, struct tm_buf 
 const struct tm_conf_key *tm_conf_find(const struct tm_conf_key *table, const char *path);
 /* The key most like path, for "did you mean"; NULL when none is near. */
 const struct tm_conf_key *tm_conf_nearest(const struct tm_conf_key *table, const char *path);
+/* The same for a section ("sink.files") or the list of tasks; false when none is near. */
+bool tm_conf_nearest_section(const char *path, char *out, size_t size);
 /* True when some key begins with prefix + '.'. */
 bool tm_conf_is_section(const char *prefix);
 /* What is wrong between keys (no source, no sink, unknown task …): calls found(arg, path, text)

@@ -177,11 +177,16 @@ static void set_value(struct reader *r, void *base, const struct tm_conf_key *ke
         FOUND(r, e->start_mark, "%s", err.text);
 }
 
+/* The current event is the key's value: what holds keys was meant as a section. */
 static void unknown_key(struct reader *r, const struct tm_conf_key *table, const char *path,
                         yaml_mark_t mark)
 {
+    char section[MAX_PATH];
     const struct tm_conf_key *near = tm_conf_nearest(table, path);
-    if (near != NULL)
+    if (table == tm_conf_keys && r->event.type != YAML_SCALAR_EVENT &&
+        tm_conf_nearest_section(path, section, sizeof section))
+        FOUND(r, mark, "unknown key %s; did you mean %s?", path, section);
+    else if (near != NULL)
         FOUND(r, mark, "unknown key %s; did you mean %s?", path, near->path);
     else
         FOUND(r, mark, "unknown key %s; `textmill config example` shows all keys", path);
@@ -313,6 +318,16 @@ static void set_dir(struct reader *r, const char *file)
         slash[slash == r->dir] = '\0';
 }
 
+/* Defaults that are paths go by the file too, wherever the program was started. */
+static enum tm_status place_defaults(struct reader *r, struct tm_err *err)
+{
+    enum tm_status s = TM_OK;
+    for (const struct tm_conf_key *k = tm_conf_keys; k->path != NULL && s == TM_OK; k++)
+        if (k->type == TM_CONF_PATH && k->def[0] != '\0')
+            s = tm_conf_set(r->conf, k, k->def, r->dir, err);
+    return s;
+}
+
 enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct conf_findings *f,
                               struct tm_err *err)
 {
@@ -324,9 +339,12 @@ enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct
         return s;
     struct reader r = {.conf = ret_conf, .findings = f};
     set_dir(&r, file);
-    if (!yaml_parser_initialize(&r.parser)) {
+    s = place_defaults(&r, err);
+    if (s == TM_OK && !yaml_parser_initialize(&r.parser))
+        s = tm_err_set(err, TM_NOMEM, "%s", file);
+    if (s != TM_OK) {
         tm_conf_finish(ret_conf);
-        return tm_err_set(err, TM_NOMEM, "%s", file);
+        return s;
     }
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)text.data, text.len);
     yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);

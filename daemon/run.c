@@ -122,6 +122,13 @@ struct job {
     bool once;
 };
 
+static void on_progress(void *arg, const struct tm_summary *now, uint64_t total)
+{
+    if (now->delivered + now->dead > 0)
+        tm_supervise_progress();
+    report_progress(arg, now, total);
+}
+
 static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
 {
     struct tm_metrics metrics = {0};
@@ -138,7 +145,7 @@ static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
         .config_hash = config_hash,
         .once = job->once,
         .trouble = report_trouble,
-        .progress = report_progress,
+        .progress = on_progress,
         .arg = &report,
     };
     struct tm_runner *r = NULL;

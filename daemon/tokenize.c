@@ -72,9 +72,11 @@ static enum exit_code run(const struct args *a)
     if (name == NULL)
         return verb_fail(a, EXIT_USAGE, "say which model folder: -m DIR");
     struct state st = {.args = a, .special = !args_has(a, "no-special")};
-    if (tm_model_find(name, folder, sizeof folder, &err) != TM_OK ||
-        tm_tokenizer_open(folder, &st.tok, &err) != TM_OK)
+    if (tm_model_find(name, folder, sizeof folder, &err) != TM_OK)
         return verb_fail_err(a, &err);
+    if (tm_tokenizer_open(folder, &st.tok, &err) != TM_OK) /* a bad file is a bad model */
+        return verb_fail(a, err.status == TM_BADINPUT ? EXIT_NOINPUT : exit_code_of(err.status),
+                         "%s", err.text);
     enum exit_code code = lines_each(a, args_has(a, "decode") ? decode_line : encode_line, &st);
     tm_encoding_finish(&st.enc);
     tm_buf_finish(&st.text);

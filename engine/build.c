@@ -21,8 +21,8 @@ struct builder {
 static int32_t new_buffer(struct builder *b, int32_t cols, bool per_sequence)
 {
     struct program *p = b->p;
-    p->buffers[p->n_buffers] = (struct buffer){.cols = cols, .per_sequence = per_sequence,
-                                               .first = p->n_steps, .last = p->n_steps};
+    p->buffers[p->n_buffers] = (struct buffer){
+        .cols = cols, .per_sequence = per_sequence, .first = p->n_steps, .last = p->n_steps};
     return p->n_buffers++;
 }
 
@@ -99,15 +99,15 @@ static struct tm_attn_bias attention_bias(const struct builder *b, const int32_t
     const struct tm_tensor *relative = &weights_at(b->w, SLOT_RELATIVE_BIAS, 0)->table;
     const struct tm_tensor *distance = &weights_at(b->w, SLOT_DISTANCE, layer)->table;
     if (relative->data != NULL)
-        return (struct tm_attn_bias){.kind = TM_BIAS_T5, .table = relative->data,
-                                     .bucket = buckets, .reach = BUCKET_REACH};
+        return (struct tm_attn_bias){
+            .kind = TM_BIAS_T5, .table = relative->data, .bucket = buckets, .reach = BUCKET_REACH};
     if (distance->data != NULL)
         return (struct tm_attn_bias){
             .kind = TM_BIAS_RELATIVE_KEY,
             .reach = b->c->max_position_embeddings - 1,
             .pos_k = distance,
-            .pos_q = b->c->position_embedding_type == POSITION_RELATIVE_KEY_QUERY ? distance
-                                                                                  : NULL};
+            .pos_q =
+                b->c->position_embedding_type == POSITION_RELATIVE_KEY_QUERY ? distance : NULL};
     return (struct tm_attn_bias){.kind = TM_BIAS_NONE};
 }
 
@@ -120,7 +120,8 @@ static enum tm_status make_attention(struct builder *b, struct tm_stream *stream
     if (weights_at(b->w, SLOT_RELATIVE_BIAS, 0)->table.data != NULL) {
         int32_t host[2 * BUCKET_REACH + 1];
         if (c->relative_attention_num_buckets < BUCKET_COUNT)
-            return tm_err_set(err, TM_MODEL, "relative_attention_num_buckets is %d, the class uses %d",
+            return tm_err_set(err, TM_MODEL,
+                              "relative_attention_num_buckets is %d, the class uses %d",
                               c->relative_attention_num_buckets, BUCKET_COUNT);
         tables_buckets(host);
         buckets = weights_keep(b->w, stream, host, sizeof host);
@@ -128,13 +129,12 @@ static enum tm_status make_attention(struct builder *b, struct tm_stream *stream
             return tm_err_set(err, TM_NOMEM, "buckets");
     }
     for (int32_t i = 0; i < c->num_hidden_layers; i++)
-        b->p->attn[i] = (struct tm_attn_args){
-            .heads = c->num_attention_heads,
-            .kv_heads = c->num_attention_heads,
-            .head_dim = width,
-            .scale = (float)(1 / sqrt(width)),
-            .window = is_local(c, i) ? c->local_attention / 2 : 0,
-            .bias = attention_bias(b, buckets, i)};
+        b->p->attn[i] = (struct tm_attn_args){.heads = c->num_attention_heads,
+                                              .kv_heads = c->num_attention_heads,
+                                              .head_dim = width,
+                                              .scale = (float)(1 / sqrt(width)),
+                                              .window = is_local(c, i) ? c->local_attention / 2 : 0,
+                                              .bias = attention_bias(b, buckets, i)};
     return TM_OK;
 }
 
@@ -246,8 +246,8 @@ static void emit_pooled(struct builder *b, int32_t x, const struct head_row *hea
     p->pool.n_dense = head_layers(b);
     for (int i = 0; i < p->pool.n_dense; i++) {
         const struct linear *lin = &weights_at(b->w, SLOT_HEAD_0 + (enum slot)i, 0)->linear;
-        p->pool.dense[i] = (struct tm_dense){lin->weight, lin->bias, head_act(b, head, i),
-                                             head_norm(b, i)};
+        p->pool.dense[i] =
+            (struct tm_dense){lin->weight, lin->bias, head_act(b, head, i), head_norm(b, i)};
         width = lin->rows;
     }
     p->out = new_buffer(b, width, true);

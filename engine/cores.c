@@ -79,3 +79,8 @@ int32_t tm_engine_cores(void)
         fclose(f);
     return limit > 0 ? TM_MIN(n, limit) : n;
 }
+
+const char *tm_engine_isa(void)
+{
+    return tm_isa_name(tm_cpu_isa());
+}

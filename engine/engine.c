@@ -32,6 +32,7 @@ static void fill_info(struct tm_engine *e, const char *folder)
 {
     const struct model *m = &e->model;
     const struct config *c = &m->config;
+    bool labelled = c->head == TM_HEAD_SEQUENCE || c->head == TM_HEAD_TOKEN;
     e->info = (struct tm_engine_info){
         .folder = folder,
         .family = c->family->model_type,
@@ -47,8 +48,8 @@ static void fill_info(struct tm_engine *e, const char *folder)
         .max_length = m->max_length,
         .type_vocab_size = c->type_vocab_size,
         .pad_token_id = c->pad_token_id,
-        .n_labels = c->n_labels,
-        .labels = c->labels,
+        .n_labels = labelled ? c->n_labels : 0,
+        .labels = labelled ? c->labels : NULL,
         .weight_bytes = m->weights.bytes,
     };
 }

@@ -1,4 +1,4 @@
-/* Between engine.c and schedule.c: the engine's parts. */
+/* Between engine.c, queue.c and worker.c: the engine's parts. */
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
@@ -12,7 +12,7 @@ struct entry { /* one sequence inside the engine */
     int32_t next; /* in the list it is in; -1: last */
 };
 
-struct list { /* first in, first out */
+struct list {           /* first in, first out */
     int32_t head, tail; /* -1: empty */
     size_t n;
 };
@@ -28,19 +28,19 @@ struct queue {
 /* What one thread works with; only that thread touches it. */
 struct worker {
     struct tm_stream *stream;
-    char *slab;         /* device: activations */
-    char *inputs;       /* device: ids, positions … of a batch */
-    char *host_inputs;  /* the same, being filled */
+    char *slab;        /* device: activations */
+    char *inputs;      /* device: ids, positions … of a batch */
+    char *host_inputs; /* the same, being filled */
     float *host_out;
-    int32_t *entries;   /* (rows) entries of the batch */
-    uint64_t *cookies;  /* (rows) */
+    int32_t *entries;  /* (rows) entries of the batch */
+    uint64_t *cookies; /* (rows) */
 };
 
 struct tm_engine {
     struct model model;
     struct tm_engine_info info;
     struct tm_engine_limits limits; /* resolved */
-    size_t slab_bytes; /* of a worker's activations */
+    size_t slab_bytes;              /* of a worker's activations */
     int32_t rows; /* most tokens of a batch, so that the longest sequence fits too */
     struct queue queue;
     struct worker *workers; /* (limits.threads) */
@@ -60,8 +60,8 @@ void worker_finish(struct worker *w, struct tm_engine *e); /* zeroed or initiali
 enum tm_status worker_run(struct worker *w, struct tm_engine *e, int32_t n);
 
 /* --- cores.c --- */
-/* Cores that a cgroup v2 lets a process use, rounded up; 0: no limit. mount: "/sys/fs/cgroup", path:
- * the process's group below it ("/user.slice/…"). The groups above count too. */
+/* Cores that a cgroup v2 lets a process use, rounded up; 0: no limit. mount: "/sys/fs/cgroup",
+ * path: the process's group below it ("/user.slice/…"). The groups above count too. */
 int32_t cores_of_cgroup(const char *mount, const char *path);
 
 #endif

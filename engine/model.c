@@ -16,9 +16,12 @@ static const struct {
     uint32_t mask; /* instruction sets allowed */
     bool blas;
 } devices[] = {
-    {"auto", UINT32_MAX, false}, {"cpu", UINT32_MAX, false},
-    {"ref", 0, false},           {"avx2", TM_ISA_AVX2, false},
-    {"avx512", TM_ISA_AVX2 | TM_ISA_AVX512, false}, {"blas", 0, true},
+    {"auto", UINT32_MAX, false},
+    {"cpu", UINT32_MAX, false},
+    {"ref", 0, false},
+    {"avx2", TM_ISA_AVX2, false},
+    {"avx512", TM_ISA_AVX2 | TM_ISA_AVX512, false},
+    {"blas", 0, true},
 };
 
 static enum tm_status open_backend(struct model *m, const char *device, struct tm_err *err)
@@ -56,8 +59,10 @@ static enum tm_status take_task(struct model *m, const struct lora *lora, struct
     snprintf(name, sizeof name, LORA_PREFIX "%s.weight", row->name);
     const struct st_tensor *t = st_find(lora->set, name);
     if (t == NULL || t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 1 << 20)
-        return tm_err_set(err, TM_MODEL, "tensor %s is missing or misshapen, and the adapter has no "
-                          "config.json that says how many labels there are", name);
+        return tm_err_set(err, TM_MODEL,
+                          "tensor %s is missing or misshapen, and the adapter has no "
+                          "config.json that says how many labels there are",
+                          name);
     return config_make_labels(c, (int32_t)t->shape[0], m->arena, err);
 }
 

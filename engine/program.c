@@ -1,6 +1,6 @@
 /* The interpreter of layer programs: one operation of the backend a step.
  *
- * Called by schedule.c on a worker's thread, several at once over one program; everything that
+ * Called by worker.c on a worker's thread, several at once over one program; everything that
  * changes lies in the batch. build.c makes the steps. */
 #include "program.h"
 
@@ -38,8 +38,7 @@ static enum tm_status run_embed(const struct program *p, const struct step *s,
     return w->backend->ops.embed(b->stream, &out, &args);
 }
 
-static enum tm_status run_gemm(const struct program *p, const struct step *s,
-                               const struct batch *b)
+static enum tm_status run_gemm(const struct program *p, const struct step *s, const struct batch *b)
 {
     struct tm_tensor in = view(p, b, s->in), out = view(p, b, s->out);
     struct tm_epilogue epilogue = {s->linear->bias, s->act, NULL};
@@ -58,14 +57,16 @@ static enum tm_status run_add_norm(const struct program *p, const struct step *s
                                              s->other >= 0 ? &other : NULL, s->norm);
 }
 
-static enum tm_status run_rope(const struct program *p, const struct step *s,
-                               const struct batch *b)
+static enum tm_status run_rope(const struct program *p, const struct step *s, const struct batch *b)
 {
     struct tm_tensor qkv = view(p, b, s->in);
     int32_t width = p->config->hidden_size, heads = p->config->num_attention_heads;
     struct tm_tensor q = columns(&qkv, 0, width), k = columns(&qkv, width, width);
-    struct tm_qk_args args = {.heads = heads, .kv_heads = heads, .head_dim = width / heads,
-                              .positions = b->positions, .rope = s->rope};
+    struct tm_qk_args args = {.heads = heads,
+                              .kv_heads = heads,
+                              .head_dim = width / heads,
+                              .positions = b->positions,
+                              .rope = s->rope};
     return p->weights->backend->ops.qk_prep(b->stream, &q, &k, NULL, &args);
 }
 
@@ -80,8 +81,7 @@ static enum tm_status run_attention(const struct program *p, const struct step *
                                                 s->attn);
 }
 
-static enum tm_status run_pool(const struct program *p, const struct step *s,
-                               const struct batch *b)
+static enum tm_status run_pool(const struct program *p, const struct step *s, const struct batch *b)
 {
     struct tm_tensor in = view(p, b, s->in), out = view(p, b, s->out);
     struct tm_pool_args args = p->pool;
@@ -98,12 +98,24 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
     for (const struct step *s = p->steps; status == TM_OK && s < p->steps + p->n_steps; s++) {
         struct tm_tensor in, out;
         switch (s->op) {
-        case STEP_EMBED: status = run_embed(p, s, b); break;
-        case STEP_GEMM: status = run_gemm(p, s, b); break;
-        case STEP_ADD_NORM: status = run_add_norm(p, s, b); break;
-        case STEP_ROPE: status = run_rope(p, s, b); break;
-        case STEP_ATTENTION: status = run_attention(p, s, b); break;
-        case STEP_POOL: status = run_pool(p, s, b); break;
+        case STEP_EMBED:
+            status = run_embed(p, s, b);
+            break;
+        case STEP_GEMM:
+            status = run_gemm(p, s, b);
+            break;
+        case STEP_ADD_NORM:
+            status = run_add_norm(p, s, b);
+            break;
+        case STEP_ROPE:
+            status = run_rope(p, s, b);
+            break;
+        case STEP_ATTENTION:
+            status = run_attention(p, s, b);
+            break;
+        case STEP_POOL:
+            status = run_pool(p, s, b);
+            break;
         case STEP_GLU:
         case STEP_GATHER:
             in = view(p, b, s->in);

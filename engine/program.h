@@ -10,9 +10,9 @@ enum step_op {
     STEP_GEMM,     /* out = act(in * W + bias) */
     STEP_ADD_NORM, /* out = norm(in + other), sum = in + other */
     STEP_GLU,
-    STEP_ROPE,     /* in place */
+    STEP_ROPE, /* in place */
     STEP_ATTENTION,
-    STEP_GATHER,   /* the first row of each sequence */
+    STEP_GATHER, /* the first row of each sequence */
     STEP_POOL,
 };
 
@@ -30,11 +30,11 @@ struct program {
     struct step *steps;
     struct buffer *buffers;
     int32_t n_steps, n_buffers;
-    int32_t out, out_cols;    /* the result */
-    bool per_sequence;        /* one row of it a sequence, else one a token */
-    struct tm_rope rope[2];   /* global, local */
+    int32_t out, out_cols;     /* the result */
+    bool per_sequence;         /* one row of it a sequence, else one a token */
+    struct tm_rope rope[2];    /* global, local */
     struct tm_attn_args *attn; /* one a layer */
-    struct tm_pool_args pool; /* starts, n and skip are the batch's */
+    struct tm_pool_args pool;  /* starts, n and skip are the batch's */
     const struct config *config;
     const struct weights *weights;
     const struct tm_norm *embed_norm;

@@ -72,8 +72,7 @@ void queue_done(struct queue *q, const int32_t *entries, int32_t n)
     pthread_mutex_unlock(&q->lock);
 }
 
-enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq,
-                                uint64_t cookie)
+enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq, uint64_t cookie)
 {
     struct queue *q = &e->queue;
     tm_assert(tm_engine_fits(e, seq, NULL) == TM_OK);
@@ -98,8 +97,10 @@ size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max)
     for (; n < max && q->done.n > 0; n++) {
         int32_t i = remove_first(q, &q->done);
         const struct entry *done = &q->entries[i];
-        out[n] = (struct tm_answer){.cookie = done->cookie, .status = done->status,
-                                    .n_ids = done->seq.n_ids, .step_ns = done->step_ns};
+        out[n] = (struct tm_answer){.cookie = done->cookie,
+                                    .status = done->status,
+                                    .n_ids = done->seq.n_ids,
+                                    .step_ns = done->step_ns};
         append(q, &q->free, i);
     }
     pthread_mutex_unlock(&q->lock);

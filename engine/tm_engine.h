@@ -12,12 +12,13 @@
 struct tm_engine;
 
 enum tm_head { /* what comes out, from config.json's architectures[0] and the folder's modules */
-    TM_HEAD_EMBEDDING, /* vector (hidden): pooled, normalised as 1_Pooling and 2_Dense say */
-    TM_HEAD_SEQUENCE,  /* logits (labels) */
-    TM_HEAD_TOKEN,     /* logits (ids, labels) */
-    TM_HEAD_SPAN,      /* start logits (ids), then end logits (ids) */
-    TM_HEAD_GENERATE,  /* ids and scores */
-    TM_HEAD_COUNT
+               TM_HEAD_EMBEDDING, /* vector (hidden): pooled, normalised as 1_Pooling and 2_Dense
+                                     say */
+               TM_HEAD_SEQUENCE,  /* logits (labels) */
+               TM_HEAD_TOKEN,     /* logits (ids, labels) */
+               TM_HEAD_SPAN,      /* start logits (ids), then end logits (ids) */
+               TM_HEAD_GENERATE,  /* ids and scores */
+               TM_HEAD_COUNT
 };
 /* What a sequence head's logits mean: config.json's problem_type. Without it, as in Hugging Face's
  * pipeline, one logit takes a sigmoid (MULTI_LABEL) and several a softmax (SINGLE_LABEL). */
@@ -39,11 +40,11 @@ struct tm_engine_info {
     const char *device, *precision, *isa; /* resolved: "cpu", "float32", "avx512" */
     int32_t threads;
     int32_t vocab_size;
-    int32_t hidden_size; /* width of the vectors; for TM_HEAD_EMBEDDING after 2_Dense, if any */
-    int32_t max_length; /* most ids of one sequence, special tokens included */
+    int32_t hidden_size;     /* width of the vectors; for TM_HEAD_EMBEDDING after 2_Dense, if any */
+    int32_t max_length;      /* most ids of one sequence, special tokens included */
     int32_t type_vocab_size; /* 0: no token types */
     int32_t pad_token_id;    /* -1: none */
-    int32_t n_labels;
+    int32_t n_labels;        /* 0 unless the head is TM_HEAD_SEQUENCE or TM_HEAD_TOKEN */
     const char *const *labels; /* (n_labels) id2label, or "LABEL_0" … */
     size_t weight_bytes;       /* packed weights and tables */
 };
@@ -71,7 +72,7 @@ struct tm_guide;      /* {init, advance, mask, clone}; made in pipeline/, likewi
 struct tm_sequence {
     const int32_t *ids; /* special tokens included: used as given */
     int32_t n_ids;
-    int32_t n_first;    /* ids from here on have token type 1 (pair input); 0: all type 0 */
+    int32_t n_first;     /* ids from here on have token type 1 (pair input); 0: all type 0 */
     const uint8_t *skip; /* (n_ids) 1: left out of pooling; or NULL */
     const int32_t *decoder_ids;
     int32_t n_decoder_ids;
@@ -102,8 +103,9 @@ enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequenc
 enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *seq,
                                 uint64_t cookie);
 /* One batch on this worker (0 … threads - 1), started from the oldest waiting. TM_AGAIN when
- * nothing waits; any other failure is also the status of every sequence in the batch. report (or NULL) is told the cookies before the batch runs (ran false) and after
- * it (ran true), for the attempt journal. */
+ * nothing waits; any other failure is also the status of every sequence in the batch. report (or
+ * NULL) is told the cookies before the batch runs (ran false) and after it (ran true), for the
+ * attempt journal. */
 typedef void tm_engine_report_fn(void *arg, const uint64_t *cookies, size_t n, bool ran);
 enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_report_fn *report,
                               void *arg);

@@ -81,10 +81,11 @@ static int32_t fill(struct worker *w, const struct tm_engine *e, int32_t n)
         const struct tm_sequence *seq = &e->queue.entries[w->entries[k]].seq;
         starts[k] = at;
         count[k] = k;
+        bool paired = c->family->types && c->type_vocab_size > 1 && seq->n_first > 0;
         memcpy(ids + at, seq->ids, (size_t)seq->n_ids * sizeof *ids);
         fill_positions(c, seq, positions + at);
         for (int32_t i = 0; i < seq->n_ids; i++) {
-            types[at + i] = c->type_vocab_size > 1 && seq->n_first > 0 && i >= seq->n_first;
+            types[at + i] = paired && i >= seq->n_first;
             skip[at + i] = seq->skip != NULL && seq->skip[i] != 0;
         }
         at += seq->n_ids;

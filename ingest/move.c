@@ -186,13 +186,26 @@ static bool put_field(struct tm_buf *b, const char *key, const char *value)
     return tm_buf_json_string(b, value, strlen(value));
 }
 
-/* Writes "NAME.reason.json" beside a failed file, in one rename. */
+static bool exists(struct mover *m, const char *path)
+{
+    struct tm_folder *folder;
+    const char *name;
+    return tm_folders_of(m->fs, path, false, &folder, &name, NULL) == TM_OK &&
+           faccessat(folder->fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static void sidecar_name(const char *name, char out[NAME_MOST + 1])
+{
+    snprintf(out, NAME_MOST + 1, "%s.reason.json", name);
+}
+
+/* Writes "NAME.reason.json" beside where a failed file goes, in one rename. */
 static enum tm_status put_sidecar(struct mover *m, const char *path, const struct reason *reason,
                                   struct tm_err *err)
 {
     struct tm_folder *folder;
     const char *name;
-    enum tm_status s = tm_folders_of(m->fs, path, false, &folder, &name, err);
+    enum tm_status s = tm_folders_of(m->fs, path, true, &folder, &name, err);
     if (s != TM_OK)
         return s;
     char time[32], final[NAME_MOST + 1], temporary[NAME_MOST + 1];
@@ -204,7 +217,7 @@ static enum tm_status put_sidecar(struct mover *m, const char *path, const struc
     put_field(&b, "message", reason->message);
     put_field(&b, "time", time);
     tm_buf_puts(&b, "}\n");
-    snprintf(final, sizeof final, "%s.reason.json", name);
+    sidecar_name(name, final);
     snprintf(temporary, sizeof temporary, ".tm-%d-%p", (int)getpid(), (void *)m);
     TM_CLEANUP(tm_closep) int fd =
         openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
@@ -233,6 +246,17 @@ static void end_path(char *out, size_t size, const char *folder, const char *pat
         snprintf(out + n, size - (size_t)n, ".%d", number);
 }
 
+static void drop_sidecar(struct mover *m, const char *path)
+{
+    struct tm_folder *folder;
+    const char *name;
+    char sidecar[NAME_MOST + 1];
+    if (tm_folders_of(m->fs, path, false, &folder, &name, NULL) != TM_OK)
+        return;
+    sidecar_name(name, sidecar);
+    unlinkat(folder->fd, sidecar, 0);
+}
+
 enum tm_status mover_end(struct mover *m, const char *path, bool claimed,
                          const struct reason *reason, struct tm_err *err)
 {
@@ -242,21 +266,27 @@ enum tm_status mover_end(struct mover *m, const char *path, bool claimed,
     TM_CLEANUP(freep) char *to = malloc(size);
     if (from == NULL || to == NULL)
         return tm_err_set(err, TM_NOMEM, "cannot move %s", path);
-    TM_FAULT("before-move");
     int e = EEXIST;
     struct tm_err why = {0};
     for (int i = 0; e == EEXIST && i < SUFFIX_MOST; i++) {
         end_path(to, size, folder, path, i);
+        /* The reason comes before the file, so that no crash leaves a failed file without one. */
+        if (reason != NULL && exists(m, to))
+            continue;
+        enum tm_status s = reason != NULL ? put_sidecar(m, to, reason, err) : TM_OK;
+        if (s != TM_OK)
+            return s;
+        TM_FAULT("before-move");
         e = move(m, from, to, true, &why);
     }
     TM_FAULT("after-move");
-    if (e == ENOENT)
-        return TM_OK; /* somebody has removed it: there is nothing left to move */
-    if (e != 0)
-        return why.status != TM_OK
-                   ? tm_err_set(err, why.status, "cannot move %s to %s: %s", path, to, why.text)
-                   : tm_err_errno(err, e, "cannot move %s to %s", path, to);
-    return reason != NULL ? put_sidecar(m, to, reason, err) : TM_OK;
+    if (e == ENOENT && reason != NULL)
+        drop_sidecar(m, to);
+    if (e == 0 || e == ENOENT) /* ENOENT: somebody has removed it, there is nothing left to move */
+        return TM_OK;
+    return why.status != TM_OK
+               ? tm_err_set(err, why.status, "cannot move %s to %s: %s", path, to, why.text)
+               : tm_err_errno(err, e, "cannot move %s to %s", path, to);
 }
 
 enum tm_status mover_sync(struct mover *m, struct tm_err *err)

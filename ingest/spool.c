@@ -135,8 +135,9 @@ static enum tm_status open_folders(struct spool *sp, struct tm_err *err)
     enum tm_status s = mover_init(&sp->hands, path, sp->active, err);
     if (s == TM_OK)
         s = mover_init(&sp->commit_hands, path, sp->active, err);
-    if (s == TM_OK)
-        s = mover_lock(&sp->hands, &sp->lock_fd, err);
+    if (s != TM_OK)
+        return s;
+    s = mover_lock(&sp->hands, &sp->lock_fd, err);
     struct tm_folder *folder;
     if (s == TM_OK)
         s = tm_folders_get(sp->hands.fs, sp->active, false, &folder, err);

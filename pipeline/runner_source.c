@@ -244,8 +244,8 @@ static enum fed feed(struct tm_runner *r)
 
 static void drop_pending(struct tm_runner *r)
 {
-    while (r->next_pending < r->n_pending)
-        tm_doc_destroy(TM_TAKE(r->pending[r->next_pending++]));
+    for (; r->next_pending < r->n_pending; r->next_pending++)
+        tm_doc_destroy(TM_TAKE(r->pending[r->next_pending]));
 }
 
 /* ---- the thread ---- */

@@ -92,7 +92,8 @@ static void add_time(struct place *p, struct tm_doc *doc, uint64_t ns)
         *(uint64_t *)((char *)doc + p->time_offset) += ns;
 }
 
-static void run_batch(struct worker *w, void *state, struct tm_doc **docs, size_t n)
+/* false: the stage cannot go on. The run ends, and these documents must not get any further. */
+static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_t n)
 {
     struct tm_runner *r = w->r;
     struct place *p = w->place;
@@ -102,7 +103,7 @@ static void run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
         if (docs[i]->err.status == TM_OK)
             good[batch.n++] = docs[i];
     if (batch.n == 0)
-        return;
+        return true;
     const size_t n_good = batch.n;
     journal_enter(r->journal, w->slot, p->name, good, n_good);
     TM_FAULT(p->fault);
@@ -117,8 +118,10 @@ static void run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
         if (s == TM_NOMEM && good[i]->err.status == TM_OK)
             tm_doc_nomem(good[i], p->name);
     }
-    if (s != TM_OK && s != TM_NOMEM)
-        runner_fatal(r, s, p->name, &err);
+    if (s == TM_OK || s == TM_NOMEM)
+        return true;
+    runner_fatal(r, s, p->name, &err);
+    return false;
 }
 
 void runner_stage(struct worker *w)
@@ -128,9 +131,10 @@ void runner_stage(struct worker *w)
     void *state = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
     size_t n;
     while ((n = tm_queue_pop_batch(p->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0) {
-        if (runner_phase(w->r) != PHASE_CUT)
-            run_batch(w, state, docs, n);
-        pass_on(w->r, p, docs, n);
+        if (runner_phase(w->r) != PHASE_CUT && run_batch(w, state, docs, n))
+            pass_on(w->r, p, docs, n);
+        else
+            drop(docs, n);
     }
     if (p->ops->worker_destroy != NULL)
         p->ops->worker_destroy(p->self, state);

@@ -35,8 +35,12 @@ enum tm_status tm_thread_start(struct tm_thread **ret_thread, const char *name,
     t->arg = arg;
     for (size_t i = 0; i + 1 < sizeof t->name && name[i] != '\0'; i++)
         t->name[i] = name[i];
+    /* Those that a thread raises by its own doing stay open: blocked, they would be undefined. */
+    static const int own_doing[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     sigset_t all, old;
     sigfillset(&all);
+    for (size_t i = 0; i < TM_COUNTOF(own_doing); i++)
+        sigdelset(&all, own_doing[i]);
     pthread_sigmask(SIG_SETMASK, &all, &old);
     int e = pthread_create(&t->id, NULL, begin, t);
     pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -8,7 +8,7 @@
 
 struct tm_thread;
 
-/* Runs fn(arg) on a new thread with every signal blocked (the main thread handles them). name: at
+/* Runs fn(arg) on a new thread with signals blocked (the main thread handles them). name: at
  * most 15 bytes, as ps and debuggers show it. On failure *ret_thread is NULL. */
 enum tm_status tm_thread_start(struct tm_thread **ret_thread, const char *name,
                                void (*fn)(void *arg), void *arg);

@@ -163,7 +163,7 @@ struct tm_encoding;
 
 /* One open model with its tokenizer; tasks that name the same folder share it. */
 struct tm_model {
-    const char *name;    /* as configured, or the default's name */
+    const char *name;    /* of its folder, without where it lies */
     const char *folder;
     struct tm_engine *engine;
     struct tm_tokenizer *tok;

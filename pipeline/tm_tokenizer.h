@@ -35,7 +35,7 @@ enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *tex
 enum tm_status tm_tokenizer_encode_pair(const struct tm_tokenizer *t, const char *text, size_t n,
                                         const char *pair, size_t n_pair, struct tm_encoding *e,
                                         struct tm_err *err);
-/* Appends the text of ids to out. */
+/* Appends the text of ids to out; an id without a token is left out. */
 enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *ids, size_t n,
                                    bool skip_special, struct tm_buf *out, struct tm_err *err);
 /* How many special tokens the post-processor adds to one text, and which ids come before and after
@@ -44,6 +44,7 @@ void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix
                         const int32_t **ret_suffix, size_t *ret_n_suffix);
 int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token); /* -1: not there */
 const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id); /* NULL: not there */
-int32_t tm_tokenizer_vocab_size(const struct tm_tokenizer *t);            /* with added tokens */
+/* One past the largest id, added tokens included; ids in between may be without a token. */
+int32_t tm_tokenizer_vocab_size(const struct tm_tokenizer *t);
 
 #endif

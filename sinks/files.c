@@ -93,6 +93,27 @@ static enum tm_status open_folders(struct files *f, const struct tm_conf *conf, 
     return s;
 }
 
+/* Claims the folder, and cleans up when the process before this one did not. */
+static enum tm_status begin(struct files *f, const struct tm_conf *conf, struct tm_err *err)
+{
+    bool crashed = false;
+    char *marker = joined(".textmill/", conf->state_instance, ".running");
+    if (marker == NULL)
+        return tm_err_set(err, TM_NOMEM, "sink for %s", conf->sink_files_path);
+    enum tm_status s = sweep_begin(f->o.out, marker, &crashed, err);
+    if (s != TM_OK) {
+        free(marker);
+        return s;
+    }
+    f->marker = marker;
+    if (crashed) {
+        sweep_walk(f->o.out, "", sweep_temporary, f->prefix);
+        sweep_walk(f->o.dead, "", sweep_temporary, f->prefix);
+        many_sweep(&f->o);
+    }
+    return TM_OK;
+}
+
 static enum tm_status files_create(void **ret_self, const struct tm_conf *conf,
                                    const char *config_hash, struct tm_err *err)
 {
@@ -112,16 +133,9 @@ static enum tm_status files_create(void **ret_self, const struct tm_conf *conf,
     enum tm_status s = open_folders(f, conf, err);
     if (s != TM_OK)
         return s;
-    char *marker = joined(".textmill/", conf->state_instance, ".running");
-    if (marker == NULL)
-        return tm_err_set(err, TM_NOMEM, "sink for %s", conf->sink_files_path);
-    struct tm_folders *roots[] = {f->o.out, f->o.dead};
-    s = sweep_begin(f->o.out, marker, f->prefix, roots, TM_COUNTOF(roots), err);
-    if (s != TM_OK) {
-        free(marker);
+    s = begin(f, conf, err);
+    if (s != TM_OK)
         return s;
-    }
-    f->marker = marker;
     *ret_self = TM_TAKE(f);
     return TM_OK;
 }

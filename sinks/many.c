@@ -8,6 +8,7 @@
 #include "many.h"
 #include "deadletter.h"
 #include "place.h"
+#include "sweep.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -440,4 +441,34 @@ enum tm_status many_resume(struct many_set *ms, struct output *o, const char *na
     if (s == TM_OK)
         *ret_resume = r;
     return s;
+}
+
+static bool is_finished(struct tm_folders *fs, const char *path)
+{
+    return is_file(fs, path, "") && !is_file(fs, path, part);
+}
+
+/* The process ended between the last record of a lane and the removal of its checkpoint. Whether the
+ * source file has moved is not known here, but the final names say enough (see many_resume). With
+ * one file a result there is no such name, and the few bytes stay. */
+static void drop_if_ended(void *arg, const char *path, int fd, const char *name)
+{
+    static const char suffix[] = ".checkpoint";
+    struct output *o = arg;
+    struct names names = {0};
+    struct checkpoint c = {0};
+    size_t n = strlen(path), k = strlen(suffix);
+    char *lane = n > k && strcmp(path + n - k, suffix) == 0 ? strndup(path, n - k) : NULL;
+    if (lane != NULL && names_init(&names, o, lane) &&
+        checkpoint_load(o->out, names.checkpoint, o->checkpoint_hash, &c, NULL) == TM_OK &&
+        c.ended && is_finished(o->out, names.results) &&
+        (c.dead_bytes == 0 || is_finished(o->dead, names.dead)))
+        unlinkat(fd, name, 0);
+    names_finish(&names);
+    free(lane);
+}
+
+void many_sweep(struct output *o)
+{
+    sweep_walk(o->out, ".textmill", drop_if_ended, o);
 }

@@ -41,6 +41,8 @@ enum tm_status many_store(struct many_set *ms, struct output *o, struct tm_err *
 void many_undo(struct many_set *ms, struct output *o);
 /* Removes the checkpoints of lanes whose source files have been moved since. */
 void many_drop_spent(struct many_set *ms, struct output *o);
+/* After a crash: removes checkpoints that many_resume can do without. */
+void many_sweep(struct output *o);
 enum tm_status many_resume(struct many_set *ms, struct output *o, const char *name,
                            struct tm_resume *ret_resume, struct tm_err *err);
 

@@ -6,8 +6,8 @@
 
 struct json_t;
 
-/* Appends value without blanks, members in their own order, reals with the fewest digits that give
- * the same number again: what was read as 0.1 is written as 0.1. */
+/* Appends value without blanks, members in their own order, reals with as many digits as
+ * give the same number again, at least 15: what was read as 0.1 is written as 0.1. */
 void tree_put(struct tm_buf *b, const struct json_t *value);
 
 #endif

@@ -1,6 +1,6 @@
 /* Word lists for sentence boundaries, one for all languages: an abbreviation of one language is
- * rarely the last word of a sentence in another. Sorted by byte value, so that a look-up is a binary
- * search; a test checks the order. Used by sentences.c on any thread. */
+ * rarely the last word of a sentence in another. Sorted by byte value, so that a look-up is a
+ * binary search; a test checks the order. Used by sentences.c on any thread. */
 #include "abbreviations.h"
 
 #include "tm_base.h"

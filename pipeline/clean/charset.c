@@ -10,7 +10,8 @@
 
 enum { PRESCAN_BYTES = 65536 }; /* labels are looked for this far; late meta elements exist */
 
-/* ---- labels inside the document ----------------------------------------------------------- */
+/* ---- labels inside the document ----------------------------------------------------------------
+ */
 
 /* The value after "charset" at or behind `at`, as in the standard's "extracting a character
  * encoding from a meta element": charset, blanks, =, blanks, quoted or bare. */
@@ -73,7 +74,8 @@ static const struct tm_charset *meta_prescan(const char *data, size_t len, bool 
                 return NULL;
             continue;
         }
-        if (end - at < 7 || strncasecmp(at, "<meta", 5) != 0 || strchr(" \t\r\n\f/", at[5]) == NULL) {
+        if (end - at < 7 || strncasecmp(at, "<meta", 5) != 0 ||
+            strchr(" \t\r\n\f/", at[5]) == NULL) {
             at++;
             continue;
         }
@@ -90,7 +92,8 @@ static const struct tm_charset *meta_prescan(const char *data, size_t len, bool 
     return NULL;
 }
 
-/* ---- decision -------------------------------------------------------------------------------- */
+/* ---- decision ----------------------------------------------------------------------------------
+ */
 
 static bool has_high(const char *s, size_t n)
 {
@@ -164,7 +167,8 @@ static const struct tm_charset *decide(const char *data, size_t len, const char 
     return has_high(data, len) ? tm_charset_find("windows-1252", 12) : tm_charset_find("utf-8", 5);
 }
 
-/* ---- decoding -------------------------------------------------------------------------------- */
+/* ---- decoding ----------------------------------------------------------------------------------
+ */
 
 /* Invalid sequences become U+FFFD each, by maximal subparts as the standard asks. */
 static bool repair_utf8(const char *s, size_t n, struct tm_buf *out, uint32_t *replaced)
@@ -211,8 +215,8 @@ static bool decode_user_defined(const char *s, size_t n, struct tm_buf *out)
 }
 
 static void count_and_substitute(const void *context, UConverterToUnicodeArgs *args,
-                                 const char *units, int32_t length,
-                                 UConverterCallbackReason reason, UErrorCode *code)
+                                 const char *units, int32_t length, UConverterCallbackReason reason,
+                                 UErrorCode *code)
 {
     if (reason == UCNV_UNASSIGNED || reason == UCNV_ILLEGAL || reason == UCNV_IRREGULAR)
         ++*(uint32_t *)(uintptr_t)context; /* ICU hands the context back as const */

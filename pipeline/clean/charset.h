@@ -16,12 +16,13 @@ struct tm_charset {
     const char *name;      /* the standard's name, lower case */
     const char *converter; /* ICU's converter with the web's table */
     enum tm_charset_form form;
-    const char *labels;    /* separated by blanks, lower case */
+    const char *labels; /* separated by blanks, lower case */
 };
 
 extern const struct tm_charset tm_charsets[]; /* ends with a row whose name is NULL */
 
-/* The encoding that a label means (ASCII case and surrounding white space ignored); NULL: unknown. */
+/* The encoding that a label means (ASCII case and surrounding white space ignored); NULL: unknown.
+ */
 const struct tm_charset *tm_charset_find(const char *label, size_t len);
 
 struct tm_decoded {

@@ -1,7 +1,7 @@
 /* The clean stage: raw bytes to text with metadata, paragraphs, sentences and offsets. Decides what
- * a document is (envelope, page, XML, plain text), hands it to the part that knows, and fills in the
- * tm_doc. Run by the runner's clean threads, each with a tm_cleaner of its own; the vocabulary and
- * the limits are shared and read-only. */
+ * a document is (envelope, page, XML, plain text), hands it to the part that knows, and fills in
+ * the tm_doc. Run by the runner's clean threads, each with a tm_cleaner of its own; the vocabulary
+ * and the limits are shared and read-only. */
 #include "clean.h"
 #include "envelope.h"
 #include "text.h"
@@ -12,8 +12,8 @@
 #include <strings.h>
 
 enum {
-    ENOUGH = 250,        /* code points of an article; with less the net is tried */
-    ATTRIBUTES = 4096,   /* most attributes of a tag */
+    ENOUGH = 250,      /* code points of an article; with less the net is tried */
+    ATTRIBUTES = 4096, /* most attributes of a tag */
     FLAGS_MOST = 8,
     KEEP_BUFFER = 4 << 20, /* larger buffers of a worker are given back after the document */
 };
@@ -45,7 +45,8 @@ static enum kind kind_of(const char *name)
     return KIND_AUTO;
 }
 
-/* ---- the ways of a document ------------------------------------------------------------------------ */
+/* ---- the ways of a document --------------------------------------------------------------------
+ */
 
 static void set_flag(struct tm_doc *doc, const char *flag)
 {
@@ -116,18 +117,16 @@ static void write_body(struct tm_cleaner *c, const struct tm_meta *m)
 static void write_page(struct tm_cleaner *c, struct tm_doc *doc, const struct tm_meta *m)
 {
     uint32_t found = tm_landmark_find(&c->extract);
+    size_t body = m->body == NULL ? 0 : tm_utf8_count(m->body, m->body_len);
     doc->cleaning.method = "landmark";
-    if (found < ENOUGH) {
-        size_t body = m->body == NULL ? 0 : tm_utf8_count(m->body, m->body_len);
-        if (body > found && body >= ENOUGH / 2) {
-            doc->cleaning.method = "json-ld";
-            write_body(c, m);
-            return;
-        }
-        if (found < ENOUGH / 2) {
-            doc->cleaning.method = "baseline";
-            tm_baseline_find(&c->extract);
-        }
+    if (body >= ENOUGH / 2 && body > 2 * (size_t)found) {
+        doc->cleaning.method = "json-ld";
+        write_body(c, m);
+        return;
+    }
+    if (found < ENOUGH / 2) {
+        doc->cleaning.method = "baseline";
+        tm_baseline_find(&c->extract);
     }
     count_removed(c);
     tm_serialize(&c->extract, &c->writer);
@@ -138,8 +137,7 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
                                    uint64_t deadline, struct tm_err *err)
 {
     struct tm_page_limits limits = {stage->max_nodes, stage->max_depth, ATTRIBUTES, deadline};
-    enum tm_status s =
-        tm_page_parse(&c->page, c->vocabulary, d->text, d->len, xml, &limits, err);
+    enum tm_status s = tm_page_parse(&c->page, c->vocabulary, d->text, d->len, xml, &limits, err);
     if (s == TM_OK)
         s = tm_extract_init(&c->extract, &c->page, err);
     if (s != TM_OK)
@@ -161,7 +159,8 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
     return TM_OK;
 }
 
-/* ---- one document ------------------------------------------------------------------------------------- */
+/* ---- one document ------------------------------------------------------------------------------
+ */
 
 static bool has_suffix(const char *s, const char *end)
 {
@@ -188,8 +187,8 @@ static enum tm_status open_payload(const struct stage *stage, struct tm_doc *doc
 {
     const struct tm_record *r = &doc->rec;
     doc->source_field = "file";
-    *ret = (struct payload){r->data, r->len, r->content_type, r->charset, r->path, stage->kind,
-                            TM_PAYLOAD_BYTES};
+    *ret = (struct payload){r->data, r->len,      r->content_type, r->charset,
+                            r->path, stage->kind, TM_PAYLOAD_BYTES};
     if (r->len > stage->max_bytes)
         return tm_err_set(err, TM_TOOLARGE,
                           "%zu bytes; clean.max_bytes allows %zu: raise it or split the document",
@@ -200,18 +199,20 @@ static enum tm_status open_payload(const struct stage *stage, struct tm_doc *doc
         if (s != TM_OK)
             return s;
         enum kind own = kind_of(e.kind);
-        *ret = (struct payload){e.data, e.len, e.content_type, e.charset, NULL,
-                                own != KIND_AUTO ? own : stage->kind, (int)e.payload};
+        *ret = (struct payload){e.data,        e.len, e.content_type,
+                                e.charset,     NULL,  own != KIND_AUTO ? own : stage->kind,
+                                (int)e.payload};
         doc->source_field = e.field;
     }
     if (doc->id == NULL) {
-        doc->id = r->many ? tm_arena_printf(doc->arena, "%s:%lld",
-                                            r->lane_name == NULL ? "" : r->lane_name,
-                                            (long long)r->line)
-                          : r->lane_name;
+        doc->id =
+            r->many ? tm_arena_printf(doc->arena, "%s:%lld",
+                                      r->lane_name == NULL ? "" : r->lane_name, (long long)r->line)
+                    : r->lane_name;
     }
-    return ret->len > 0 ? TM_OK
-                        : tm_err_set(err, TM_EMPTY, "the document is empty: there is nothing to read");
+    return ret->len > 0
+               ? TM_OK
+               : tm_err_set(err, TM_EMPTY, "the document is empty: there is nothing to read");
 }
 
 /* Markup or text: what the payload's field says, else its name, type and looks. */
@@ -291,12 +292,14 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     if (s == TM_OK && doc->text_len == 0)
         s = c->page.depth_capped && form != TM_SNIFFED_TEXT
                 ? tm_err_set(err, TM_DEPTH, "no text above the depth that clean.max_depth allows")
-                : tm_err_set(err, TM_EMPTY, "no text is left after cleaning: is it a page without "
-                                            "text, or one that scripts fill?");
+                : tm_err_set(err, TM_EMPTY,
+                             "no text is left after cleaning: is it a page without "
+                             "text, or one that scripts fill?");
     return s;
 }
 
-/* ---- the stage ------------------------------------------------------------------------------------------ */
+/* ---- the stage ---------------------------------------------------------------------------------
+ */
 
 static void stage_destroy(void *self)
 {

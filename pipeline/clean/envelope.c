@@ -9,7 +9,10 @@
 enum { META_MOST = 65536, TASKS_MOST = 64, AUTHORS_MOST = 64 };
 
 /* Fields that are text and go to the document as they are. */
-static const struct { const char *name; size_t offset; } text_fields[] = {
+static const struct {
+    const char *name;
+    size_t offset;
+} text_fields[] = {
     {"title", offsetof(struct tm_doc, title)},
     {"url", offsetof(struct tm_doc, url)},
     {"source", offsetof(struct tm_doc, source)},
@@ -17,7 +20,10 @@ static const struct { const char *name; size_t offset; } text_fields[] = {
     {"lang", offsetof(struct tm_doc, lang)},
 };
 
-static const struct { const char *name; enum tm_payload_kind kind; } payloads[] = {
+static const struct {
+    const char *name;
+    enum tm_payload_kind kind;
+} payloads[] = {
     {"text", TM_PAYLOAD_TEXT},
     {"html", TM_PAYLOAD_HTML},
     {"xml", TM_PAYLOAD_XML},
@@ -29,8 +35,8 @@ static const char *const kinds[] = {"auto", "news", "social", "text", "json"};
 static const char *type_name(const json_t *v)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",  [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",   [JSON_TRUE] = "true",
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
+        [JSON_INTEGER] = "a number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
         [JSON_FALSE] = "false",      [JSON_NULL] = "null"};
     return names[json_typeof(v)];
 }
@@ -86,7 +92,8 @@ static enum tm_status get_list(struct tm_doc *doc, const json_t *root, const cha
     return TM_OK;
 }
 
-/* ---- the payload -------------------------------------------------------------------------------- */
+/* ---- the payload -------------------------------------------------------------------------------
+ */
 
 static int base64_value(char c)
 {
@@ -156,7 +163,8 @@ static enum tm_status get_payload(struct tm_doc *doc, const json_t *root, struct
     return TM_OK;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------------------------------
+ */
 
 static enum tm_status get_meta(struct tm_doc *doc, const json_t *root, struct tm_err *err)
 {

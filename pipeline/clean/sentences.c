@@ -50,7 +50,8 @@ void tm_sentences_destroy(struct tm_sentences *s)
     free(s);
 }
 
-/* ---- looking around -------------------------------------------------------------------------------- */
+/* ---- looking around ----------------------------------------------------------------------------
+ */
 
 static bool is_space(char c)
 {
@@ -108,7 +109,8 @@ static size_t next_word(const char *t, size_t n, size_t at, size_t *ret_len, uin
     return at;
 }
 
-/* ---- which proposed boundaries stand --------------------------------------------------------------- */
+/* ---- which proposed boundaries stand -----------------------------------------------------------
+ */
 
 static bool is_digits(const char *s, size_t n)
 {
@@ -214,7 +216,9 @@ static bool stands(const char *t, size_t n, size_t start, size_t boundary, size_
         quoted = true;
         at -= len;
     }
-    next_word(t, n, boundary, &len, &first);
+    size_t word = next_word(t, n, boundary, &len, &first);
+    if (quoted && word == boundary && len > 0 && !is_space(t[boundary - 1]))
+        return false; /* Chinese and Japanese: the quote goes on without a blank */
     if (u_islower((UChar32)first) && (quoted || cp == '!' || cp == '?'))
         return false; /* "Really?" he said. */
     if (!has_letters(t, start, boundary) || !has_letters(t, boundary, next))
@@ -224,7 +228,8 @@ static bool stands(const char *t, size_t n, size_t start, size_t boundary, size_
     return !(boundary - start < SENTENCE_MOST && inside_brackets(t, n, start, boundary));
 }
 
-/* ---- cutting ------------------------------------------------------------------------------------------ */
+/* ---- cutting -----------------------------------------------------------------------------------
+ */
 
 static bool emit(struct tm_buf *out, const char *t, size_t from, size_t to, uint32_t base)
 {
@@ -287,7 +292,8 @@ static enum tm_status split_line(struct tm_sentences *s, const char *t, size_t f
     return TM_OK;
 }
 
-/* A line end that only wraps: the line is nearly as long as the longest, or goes on in lower case. */
+/* A line end that only wraps: the line is nearly as long as the longest, or goes on in lower case.
+ */
 static bool is_wrap(const char *t, size_t n, size_t line, size_t end, size_t longest)
 {
     size_t len;

@@ -4,7 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- plain text ----------------------------------------------------------------------------------- */
+enum { CONTROLS_FEW = 8 }; /* a slip, in however short a text */
+
+/* ---- plain text --------------------------------------------------------------------------------
+ */
 
 /* Length of the line at s without its end; *next: where the following line begins. */
 static size_t line_length(const char *s, size_t n, size_t *next)
@@ -41,18 +44,25 @@ void tm_text_write(struct tm_writer *w, const char *s, size_t n)
     }
 }
 
-/* ---- what it is ------------------------------------------------------------------------------------- */
+/* ---- what it is --------------------------------------------------------------------------------
+ */
 
-static const struct { const char *end; enum tm_sniffed is; } extensions[] = {
-    {".html", TM_SNIFFED_HTML},  {".htm", TM_SNIFFED_HTML}, {".xhtml", TM_SNIFFED_HTML},
-    {".shtml", TM_SNIFFED_HTML}, {".xml", TM_SNIFFED_XML},  {".nitf", TM_SNIFFED_XML},
+static const struct {
+    const char *end;
+    enum tm_sniffed is;
+} extensions[] = {
+    {".html", TM_SNIFFED_HTML},  {".htm", TM_SNIFFED_HTML},  {".xhtml", TM_SNIFFED_HTML},
+    {".shtml", TM_SNIFFED_HTML}, {".xml", TM_SNIFFED_XML},   {".nitf", TM_SNIFFED_XML},
     {".txt", TM_SNIFFED_TEXT},   {".text", TM_SNIFFED_TEXT}, {".md", TM_SNIFFED_TEXT},
 };
 
 static const char *const first_tags[] = {
-    "html", "head", "body", "title", "meta", "link", "script", "style", "div", "p", "h1", "h2", "h3",
-    "article", "section", "main", "header", "nav", "table", "ul", "ol", "span", "a", "br", "img",
-    "blockquote", "b", "i", "em", "strong", "font", "center", "form", "pre", "figure", "!doctype html",
+    "html",   "head",       "body",    "title", "meta",   "link",
+    "script", "style",      "div",     "p",     "h1",     "h2",
+    "h3",     "article",    "section", "main",  "header", "nav",
+    "table",  "ul",         "ol",      "span",  "a",      "br",
+    "img",    "blockquote", "b",       "i",     "em",     "strong",
+    "font",   "center",     "form",    "pre",   "figure", "!doctype html",
 };
 
 static bool ends_with(const char *s, const char *end)
@@ -120,13 +130,27 @@ enum tm_sniffed tm_text_sniff(const char *s, size_t n, const char *path, const c
     return look(s, n);
 }
 
-static const struct { const char *bytes; size_t n; const char *what; } magics[] = {
-    {"%PDF-", 5, "a PDF file"},          {"PK\3\4", 4, "a zip archive or office file"},
-    {"\x89PNG", 4, "a PNG image"},       {"\xff\xd8\xff", 3, "a JPEG image"},
-    {"GIF8", 4, "a GIF image"},          {"\x1f\x8b\x08", 3, "a gzip file"},
-    {"\x7f" "ELF", 4, "a program"},      {"\xd0\xcf\x11\xe0", 4, "an old office file"},
-    {"{\\rtf", 5, "an RTF file"},        {"\x28\xb5\x2f\xfd", 4, "a zstd file"},
-    {"BZh", 3, "a bzip2 file"},          {"\xfd" "7zXZ", 5, "an xz file"},
+static const struct {
+    const char *bytes;
+    size_t n;
+    const char *what;
+} magics[] = {
+    {"%PDF-", 5, "a PDF file"},
+    {"PK\3\4", 4, "a zip archive or office file"},
+    {"\x89PNG", 4, "a PNG image"},
+    {"\xff\xd8\xff", 3, "a JPEG image"},
+    {"GIF8", 4, "a GIF image"},
+    {"\x1f\x8b\x08", 3, "a gzip file"},
+    {"\x7f"
+     "ELF",
+     4, "a program"},
+    {"\xd0\xcf\x11\xe0", 4, "an old office file"},
+    {"{\\rtf", 5, "an RTF file"},
+    {"\x28\xb5\x2f\xfd", 4, "a zstd file"},
+    {"BZh", 3, "a bzip2 file"},
+    {"\xfd"
+     "7zXZ",
+     5, "an xz file"},
 };
 
 const char *tm_text_binary_magic(const char *data, size_t n)
@@ -139,12 +163,12 @@ const char *tm_text_binary_magic(const char *data, size_t n)
 
 bool tm_text_is_binary(const char *decoded, size_t n, uint32_t replaced)
 {
-    size_t controls = 0, zeros = 0, seen = TM_MIN(n, (size_t)65536);
+    size_t controls = 0, seen = TM_MIN(n, (size_t)65536);
     for (size_t i = 0; i < seen; i++) {
         unsigned char c = (unsigned char)decoded[i];
-        zeros += c == 0;
         controls += c < ' ' && c != '\n' && c != '\r' && c != '\t' && c != '\f' && c != 0x1b;
     }
     /* Each replacement is three bytes, and stands for at least one. */
-    return zeros * 100 > seen || controls * 50 > seen || (uint64_t)replaced * 10 > n;
+    return (controls > CONTROLS_FEW && controls * 50 > seen) ||
+           (replaced > CONTROLS_FEW && (uint64_t)replaced * 10 > n);
 }

@@ -1,5 +1,5 @@
-/* Writes cleaned text: Unicode hygiene, white space, paragraphs, and a run for every stretch of text
- * that says where in the source it came from. Paragraphs that may not be NFC go through nfc.c.
+/* Writes cleaned text: Unicode hygiene, white space, paragraphs, and a run for every stretch of
+ * text that says where in the source it came from. Paragraphs that may not be NFC go through nfc.c.
  * Used by serialize.c and text.c; belongs to a worker of the stage. */
 #include "writer.h"
 #include "nfc.h"
@@ -37,7 +37,8 @@ bool tm_writer_failed(const struct tm_writer *w)
            w->spare_runs.failed;
 }
 
-/* ---- what becomes of a character ------------------------------------------------------------------ */
+/* ---- what becomes of a character ---------------------------------------------------------------
+ */
 
 enum fate { KEEP, DROP, SPACE, NEWLINE };
 
@@ -46,21 +47,21 @@ static const struct range {
     uint32_t first, last;
     uint8_t fate, rule;
 } ranges[] = {
-    {0x0000, 0x0008, DROP, TM_RULE_CONTROLS},     {0x0009, 0x0009, SPACE, TM_RULE_NONE},
-    {0x000a, 0x000a, NEWLINE, TM_RULE_NONE},      {0x000b, 0x000c, SPACE, TM_RULE_NONE},
-    {0x000d, 0x000d, SPACE, TM_RULE_NONE},        {0x000e, 0x001f, DROP, TM_RULE_CONTROLS},
-    {0x0020, 0x0020, SPACE, TM_RULE_NONE},        {0x007f, 0x0084, DROP, TM_RULE_CONTROLS},
-    {0x0085, 0x0085, NEWLINE, TM_RULE_NONE},      {0x0086, 0x009f, DROP, TM_RULE_CONTROLS},
-    {0x00a0, 0x00a0, SPACE, TM_RULE_NONE},        {0x00ad, 0x00ad, DROP, TM_RULE_ZERO_WIDTH},
-    {0x1680, 0x1680, SPACE, TM_RULE_NONE},        {0x180e, 0x180e, DROP, TM_RULE_ZERO_WIDTH},
-    {0x2000, 0x200a, SPACE, TM_RULE_NONE},        {0x200b, 0x200b, DROP, TM_RULE_ZERO_WIDTH},
-    {0x2028, 0x2029, NEWLINE, TM_RULE_NONE},      {0x202a, 0x202e, DROP, TM_RULE_BIDI},
-    {0x202f, 0x202f, SPACE, TM_RULE_NONE},        {0x205f, 0x205f, SPACE, TM_RULE_NONE},
-    {0x2060, 0x2060, DROP, TM_RULE_ZERO_WIDTH},   {0x2066, 0x2069, DROP, TM_RULE_BIDI},
-    {0x206a, 0x206f, DROP, TM_RULE_CONTROLS},     {0x3000, 0x3000, SPACE, TM_RULE_NONE},
-    {0xfdd0, 0xfdef, DROP, TM_RULE_CONTROLS},     {0xfeff, 0xfeff, DROP, TM_RULE_ZERO_WIDTH},
-    {0xfff9, 0xfffc, DROP, TM_RULE_CONTROLS},     {0xfffe, 0xffff, DROP, TM_RULE_CONTROLS},
-    {0xe0000, 0xe007f, DROP, TM_RULE_TAG_CHARS},  {0xe0100, 0xe01ef, DROP, TM_RULE_SELECTORS},
+    {0x0000, 0x0008, DROP, TM_RULE_CONTROLS},    {0x0009, 0x0009, SPACE, TM_RULE_NONE},
+    {0x000a, 0x000a, NEWLINE, TM_RULE_NONE},     {0x000b, 0x000c, SPACE, TM_RULE_NONE},
+    {0x000d, 0x000d, SPACE, TM_RULE_NONE},       {0x000e, 0x001f, DROP, TM_RULE_CONTROLS},
+    {0x0020, 0x0020, SPACE, TM_RULE_NONE},       {0x007f, 0x0084, DROP, TM_RULE_CONTROLS},
+    {0x0085, 0x0085, NEWLINE, TM_RULE_NONE},     {0x0086, 0x009f, DROP, TM_RULE_CONTROLS},
+    {0x00a0, 0x00a0, SPACE, TM_RULE_NONE},       {0x00ad, 0x00ad, DROP, TM_RULE_ZERO_WIDTH},
+    {0x1680, 0x1680, SPACE, TM_RULE_NONE},       {0x180e, 0x180e, DROP, TM_RULE_ZERO_WIDTH},
+    {0x2000, 0x200a, SPACE, TM_RULE_NONE},       {0x200b, 0x200b, DROP, TM_RULE_ZERO_WIDTH},
+    {0x2028, 0x2029, NEWLINE, TM_RULE_NONE},     {0x202a, 0x202e, DROP, TM_RULE_BIDI},
+    {0x202f, 0x202f, SPACE, TM_RULE_NONE},       {0x205f, 0x205f, SPACE, TM_RULE_NONE},
+    {0x2060, 0x2060, DROP, TM_RULE_ZERO_WIDTH},  {0x2066, 0x2069, DROP, TM_RULE_BIDI},
+    {0x206a, 0x206f, DROP, TM_RULE_CONTROLS},    {0x3000, 0x3000, SPACE, TM_RULE_NONE},
+    {0xfdd0, 0xfdef, DROP, TM_RULE_CONTROLS},    {0xfeff, 0xfeff, DROP, TM_RULE_ZERO_WIDTH},
+    {0xfff9, 0xfffc, DROP, TM_RULE_CONTROLS},    {0xfffe, 0xffff, DROP, TM_RULE_CONTROLS},
+    {0xe0000, 0xe007f, DROP, TM_RULE_TAG_CHARS}, {0xe0100, 0xe01ef, DROP, TM_RULE_SELECTORS},
 };
 
 static bool is_private(uint32_t cp)
@@ -99,7 +100,8 @@ static enum fate fate_of(const struct tm_writer *w, uint32_t cp, uint32_t next, 
     return KEEP;
 }
 
-/* ---- output ----------------------------------------------------------------------------------------- */
+/* ---- output ------------------------------------------------------------------------------------
+ */
 
 /* Appends bytes with their run; neighbours that continue each other share one. */
 static void append(struct tm_writer *w, const char *s, size_t n, uint32_t from, uint32_t to,
@@ -257,8 +259,8 @@ void tm_writer_end(struct tm_writer *w)
     while (count > w->first_run && runs[count - 1].text_start >= w->text.len)
         count--;
     if (count > w->first_run && runs[count - 1].exact)
-        runs[count - 1].source_end = runs[count - 1].source_start +
-                                     ((uint32_t)w->text.len - runs[count - 1].text_start);
+        runs[count - 1].source_end =
+            runs[count - 1].source_start + ((uint32_t)w->text.len - runs[count - 1].text_start);
     w->runs_.len = count * sizeof *runs;
     if (w->text.len == w->start) {
         if (w->separated) {
@@ -269,8 +271,8 @@ void tm_writer_end(struct tm_writer *w)
     }
     if (w->unsettled)
         tm_nfc_settle(w);
-    struct tm_written done = {.node = w->node,
-                              .paragraph = {.span = {(uint32_t)w->start, (uint32_t)w->text.len, 0, 0},
-                                            .kind = w->kind}};
+    struct tm_written done = {
+        .node = w->node,
+        .paragraph = {.span = {(uint32_t)w->start, (uint32_t)w->text.len, 0, 0}, .kind = w->kind}};
     tm_buf_append(&w->paragraphs_, &done, sizeof done);
 }

@@ -6,27 +6,27 @@
 
 /* What white space in the input means. */
 enum tm_writer_mode {
-    TM_WRITER_FLOW, /* any of it is one blank */
+    TM_WRITER_FLOW,  /* any of it is one blank */
     TM_WRITER_LINES, /* line ends stay, blanks around them go */
     TM_WRITER_CODE,  /* blanks stay too */
 };
 
 struct tm_writer {
     struct tm_buf text;
-    struct tm_buf runs_, paragraphs_; /* arrays of tm_offset_run and tm_written */
+    struct tm_buf runs_, paragraphs_;     /* arrays of tm_offset_run and tm_written */
     struct tm_buf spare_text, spare_runs; /* of NFC */
-    const void *nfc;                  /* ICU's normalizer, static */
+    const void *nfc;                      /* ICU's normalizer, static */
     /* the paragraph being written */
     bool open, unsettled; /* unsettled: may not be NFC */
     bool separated;       /* a blank line was written before it */
     enum tm_writer_mode mode;
     enum tm_block kind;
-    uint32_t node;           /* for its path; UINT32_MAX: none */
+    uint32_t node; /* for its path; UINT32_MAX: none */
     size_t start, first_run;
-    char gap;                /* white space owed before the next character: 0, blank, newline … */
+    char gap; /* white space owed before the next character: 0, blank, newline … */
     uint32_t gap_from, gap_to;
     bool gap_exact;
-    uint32_t last_cp;        /* 0 at the start */
+    uint32_t last_cp; /* 0 at the start */
     uint32_t removed[TM_RULE_COUNT];
 };
 
@@ -46,6 +46,9 @@ void tm_writer_end(struct tm_writer *w);
 bool tm_writer_failed(const struct tm_writer *w); /* memory was short */
 
 /* A finished paragraph; code points and path are not filled in yet. */
-struct tm_written { struct tm_paragraph paragraph; uint32_t node; };
+struct tm_written {
+    struct tm_paragraph paragraph;
+    uint32_t node;
+};
 
 #endif

@@ -172,7 +172,17 @@ static enum tm_status open_tokenizer(struct tm_model *m, const char *base, bool 
     }
     if (s == TM_OK || (!required && s == TM_NOTFOUND))
         return TM_OK;
-    return tm_err_set(err, s, "%s", first.text);
+    /* What is wrong with a file of the model is the model's fault, not that of the input. */
+    return tm_err_set(err, s == TM_BADINPUT ? TM_MODEL : s, "%s", first.text);
+}
+
+/* What people and results call it: the folder's own name, wherever it lies. */
+static char *own_name(const char *folder)
+{
+    char *real = realpath(folder, NULL);
+    char *name = strdup(real != NULL && real[1] != '\0' ? strrchr(real, '/') + 1 : folder);
+    free(real);
+    return name;
 }
 
 enum tm_status tm_model_open(const char *name, const char *device, const char *precision,
@@ -196,7 +206,7 @@ enum tm_status tm_model_open(const char *name, const char *device, const char *p
     if (s != TM_OK)
         return s;
     TM_CLEANUP(model_closep) struct tm_model *m = calloc(1, sizeof *m);
-    if (m == NULL || (m->name = strdup(name)) == NULL || (m->folder = strdup(folder)) == NULL)
+    if (m == NULL || (m->name = own_name(folder)) == NULL || (m->folder = strdup(folder)) == NULL)
         return tm_err_set(err, TM_NOMEM, "model %s", name);
     const struct tm_engine_limits limits = {.threads = threads, .batch_tokens = batch_tokens};
     s = tm_engine_open(folder, base_folder, device, precision, &limits, &m->engine, err);
@@ -252,17 +262,21 @@ static const struct tm_task_ops *find_task(const char *name)
     return NULL;
 }
 
+/* Tasks that name the same folder share what was opened. */
 static enum tm_status shared_model(struct tm_models *ms, const struct tm_conf *conf,
                                    const char *name, struct tm_model **ret_model,
                                    struct tm_err *err)
 {
+    char folder[PATH_ROOM];
+    enum tm_status s = tm_model_find(name, folder, sizeof folder, err);
+    if (s != TM_OK)
+        return s;
     for (size_t i = 0; i < ms->n_models; i++)
-        if (strcmp(ms->model[i]->name, name) == 0) {
+        if (strcmp(ms->model[i]->folder, folder) == 0) {
             *ret_model = ms->model[i];
             return TM_OK;
         }
-    enum tm_status s =
-        tm_model_open(name, conf->engine_device, conf->engine_precision, (int)conf->engine_threads,
+    s = tm_model_open(name, conf->engine_device, conf->engine_precision, (int)conf->engine_threads,
                       (int)conf->engine_batch_tokens, true, &ms->model[ms->n_models], err);
     if (s == TM_OK)
         *ret_model = ms->model[ms->n_models++];

@@ -15,6 +15,8 @@
 
 /* Weights were set on lead-biased news and scientific abstracts; they sum worth in [-1, 1]. */
 static const double POSITION_WEIGHT = 0.25, REDUNDANCY_WEIGHT = 0.35;
+/* So like one that is taken already, a sentence is the same again and never taken. */
+static const double REPEAT = 0.98;
 enum { FEW_WORDS = 5 }; /* a shorter sentence is a caption, a credit, a label */
 
 struct candidate {
@@ -197,7 +199,7 @@ static bool take_one(struct state *st, size_t dims, uint32_t words_left)
     for (size_t i = 0; i < st->n; i++) {
         struct candidate *c = &st->candidate[i];
         double value = c->worth - REDUNDANCY_WEIGHT * c->likeness;
-        if (!c->taken && c->words <= words_left && value > most) {
+        if (!c->taken && c->likeness < REPEAT && c->words <= words_left && value > most) {
             most = value;
             b = c;
         }

@@ -19,6 +19,12 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
     return TM_OK;
 }
 
+/* The models are the daemon's. */
+static void stage_destroy(void *self)
+{
+    (void)self;
+}
+
 static void *worker_create(void *self)
 {
     (void)self;
@@ -58,7 +64,6 @@ static void warn_unknown(struct tm_doc *doc, const struct tm_task *task, size_t 
 static void plan_doc(struct tm_doc *doc, const struct tm_task *task, size_t n_tasks,
                      struct tm_encoding *enc)
 {
-    uint64_t since = tm_clock_ns();
     doc->task_runs = tm_arena_array(doc->arena, n_tasks, sizeof *doc->task_runs);
     if (doc->task_runs == NULL && n_tasks > 0) {
         tm_doc_nomem(doc, "tokenize");
@@ -76,7 +81,6 @@ static void plan_doc(struct tm_doc *doc, const struct tm_task *task, size_t n_ta
         if (task[i].ops->plan(&task[i], doc, run, enc, &err) != TM_OK)
             run->err = err;
     }
-    doc->tokenize_ns = tm_clock_ns() - since;
 }
 
 static enum tm_status stage_run(void *self, void *worker, struct tm_batch *batch,
@@ -98,4 +102,5 @@ const struct tm_stage_ops tm_stage_tokenize = {
     .worker_create = worker_create,
     .run = stage_run,
     .worker_destroy = worker_destroy,
+    .destroy = stage_destroy,
 };

@@ -1,6 +1,6 @@
 /* Added tokens: reading them, giving them ids, and finding them in a text.
  *
- * Read on the loading thread; matcher_next runs on every encoding thread. Ids follow the
+ * Read on the loading thread; tok_matcher_next runs on every encoding thread. Ids follow the
  * `tokenizers` package: a token of the vocabulary keeps its id, any other gets the next one after
  * the vocabulary, whatever the file says. */
 #include "tokenize.h"
@@ -14,7 +14,7 @@ enum { ADDED_MOST = 1 << 20 };
 static enum tm_status read_file_id(struct reader *r, void *base, struct tm_err *err)
 {
     struct added_token *a = base;
-    return read_id(r, &a->id, err);
+    return tok_read_id(r, &a->id, err);
 }
 
 static enum tm_status read_added_token(struct reader *r, void *base, struct tm_err *err)
@@ -31,7 +31,7 @@ static enum tm_status read_added_token(struct reader *r, void *base, struct tm_e
     };
     struct tm_buf *list = base;
     struct added_token a = {0};
-    enum tm_status s = read_fields(r, "added token", fields, &a, err);
+    enum tm_status s = tok_read_fields(r, "added token", fields, &a, err);
     if (s != TM_OK)
         return s;
     if (list->len / sizeof a == ADDED_MOST)
@@ -67,12 +67,12 @@ static const struct added_token *find_twice(struct added_token *added, size_t n,
     return twice;
 }
 
-enum tm_status added_tokens_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_added_tokens_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     struct tm_tokenizer *t = r->t;
     TM_CLEANUP(tm_buf_finish) struct tm_buf list = {0};
-    enum tm_status s = read_array(r, read_added_token, &list, err);
+    enum tm_status s = tok_read_array(r, read_added_token, &list, err);
     if (s != TM_OK)
         return s;
     t->n_added = list.len / sizeof *t->added;
@@ -128,7 +128,7 @@ static bool pattern_text(struct tm_tokenizer *t, const struct added_token *a, st
     *ret = a->content;
     if (!a->normalized || t->n_normalizers == 0)
         return true;
-    if (cells_decode(x, a->content.s, a->content.n, 0, NULL) != TM_OK || !normalize(t, x))
+    if (tok_cells_decode(x, a->content.s, a->content.n, 0, NULL) != TM_OK || !tok_normalize(t, x))
         return false;
     size_t n = cells_n(x->now), len = 0;
     char *text = tm_arena_alloc(t->arena, n * 4 + 1);
@@ -187,7 +187,7 @@ static bool build_matcher(struct tm_tokenizer *t, struct matcher *m, bool normal
     return true;
 }
 
-enum tm_status added_tokens_build(struct tm_tokenizer *t, struct tm_err *err)
+enum tm_status tok_added_tokens_build(struct tm_tokenizer *t, struct tm_err *err)
 {
     enum tm_status s = give_ids(t, err);
     if (s != TM_OK)
@@ -271,8 +271,8 @@ static bool accept(const struct added_token *a, const char *s, size_t n, size_t 
     return true;
 }
 
-bool matcher_next(const struct matcher *m, const char *s, size_t n, size_t *pos, size_t *last,
-                  struct match *ret)
+bool tok_matcher_next(const struct matcher *m, const char *s, size_t n, size_t *pos, size_t *last,
+                      struct match *ret)
 {
     if (m->n == 0)
         return false;

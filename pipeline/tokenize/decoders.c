@@ -61,7 +61,7 @@ static void clean_up(struct tm_buf *b, size_t begin)
 
 /* A token after the first is joined to the one before if it has the prefix, which goes; otherwise
  * a space comes between. */
-bool decoder_wordpiece(const struct decoder *d, const struct strings *in, struct strings *out)
+bool tok_decoder_wordpiece(const struct decoder *d, const struct strings *in, struct strings *out)
 {
     for (size_t i = 0; i < in->ends.len / sizeof(size_t); i++) {
         size_t n, begin = out->bytes.len;
@@ -119,7 +119,7 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
 static enum tm_status read_decoders(struct reader *r, void *base, struct tm_err *err)
 {
     (void)base;
-    return read_sequence(r, decoder_read, NULL, err);
+    return tok_read_sequence(r, tok_decoder_read, NULL, err);
 }
 
 static const struct field wordpiece_fields[] = {
@@ -138,7 +138,7 @@ static const struct decoder_row {
 } rows[] = {
     {{"BPEDecoder", NULL, NULL}, NULL},
     {{"ByteLevel", NULL, NULL}, NULL},
-    {{"WordPiece", NULL, wordpiece_fields}, decoder_wordpiece},
+    {{"WordPiece", NULL, wordpiece_fields}, tok_decoder_wordpiece},
     {{"Metaspace", NULL, NULL}, NULL},
     {{"CTC", NULL, NULL}, NULL},
     {{"Sequence", NULL, sequence_fields}, NULL},
@@ -148,17 +148,17 @@ static const struct decoder_row {
     {{"ByteFallback", NULL, NULL}, NULL},
 };
 
-enum tm_status decoder_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_decoder_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     const struct component *c;
     enum tm_status s =
-        read_component(r, "decoder", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
+        tok_read_component(r, "decoder", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
     if (s != TM_OK)
         return s;
     const struct decoder_row *row = (const void *)c;
     struct decoder d = {.apply = row->apply};
-    s = read_fields(r, row->c.name, row->c.fields, &d, err);
+    s = tok_read_fields(r, row->c.name, row->c.fields, &d, err);
     if (s != TM_OK || row->apply == NULL)
         return s;
     if (r->t->n_decoders == STEPS_MOST)

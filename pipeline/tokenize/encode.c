@@ -37,7 +37,7 @@ static bool grow_one(void *array, size_t room, size_t size)
     return grown != NULL;
 }
 
-bool encoding_grow(struct tm_encoding *e)
+bool tok_encoding_grow(struct tm_encoding *e)
 {
     size_t room = e->room == 0 ? 256 : e->room * 2;
     if (!grow_one(&e->ids, room, sizeof *e->ids) ||
@@ -50,8 +50,8 @@ bool encoding_grow(struct tm_encoding *e)
     return true;
 }
 
-enum tm_status cells_decode(struct cells *x, const char *s, size_t n, uint32_t pos,
-                            struct tm_err *err)
+enum tm_status tok_cells_decode(struct cells *x, const char *s, size_t n, uint32_t pos,
+                                struct tm_err *err)
 {
     x->now->len = 0;
     struct cell *out = cells_room(x->now, n);
@@ -110,7 +110,7 @@ static void trim(const struct encoder *c, size_t i, const char *s, size_t n)
         o[1] = (uint32_t)TM_MAX(o[1] - trailing, (size_t)o[0]);
 }
 
-void finish_word(struct encoder *c, size_t first)
+void tok_finish_word(struct encoder *c, size_t first)
 {
     for (size_t i = first; i < c->e->n; i++) {
         c->e->words[i] = c->word;
@@ -165,7 +165,7 @@ static enum tm_status encode_piece(struct encoder *c, const struct piece *p,
     if (s != TM_OK)
         return s;
     place_tokens(c, first, cells);
-    finish_word(c, first);
+    tok_finish_word(c, first);
     return TM_OK;
 }
 
@@ -197,7 +197,7 @@ static enum tm_status find_pieces(struct encoder *c, const struct tm_buf *text, 
     cells_encode(cells, n, bytes->data, &len);
     struct match m;
     bool ok = true;
-    while (ok && matcher_next(&c->t->normalized, bytes->data, len, &pos, &last, &m)) {
+    while (ok && tok_matcher_next(&c->t->normalized, bytes->data, len, &pos, &last, &m)) {
         struct piece gap = {cell_at(cells, before, &at, &cell), 0, -1}, token = {0, 0, m.token->id};
         gap.end = token.begin = cell_at(cells, m.begin, &at, &cell);
         token.end = cell_at(cells, m.end, &at, &cell);
@@ -221,14 +221,14 @@ static bool pre_tokenize(const struct pre_tokenizer *p, const struct cell *cells
     return true;
 }
 
-enum tm_status encode_any(struct encoder *c, const char *s, size_t n)
+enum tm_status tok_encode_any(struct encoder *c, const char *s, size_t n)
 {
     struct cells x = {&c->e->scratch[0], &c->e->scratch[1]};
-    enum tm_status status = cells_decode(&x, s, n, c->pos, c->err);
+    enum tm_status status = tok_cells_decode(&x, s, n, c->pos, c->err);
     if (status != TM_OK)
         return status;
     c->pos += (uint32_t)cells_n(x.now);
-    if (!normalize(c->t, &x))
+    if (!tok_normalize(c->t, &x))
         return no_memory(c->err);
     struct tm_buf *pieces = &c->e->scratch[2], *other = x.next;
     status = find_pieces(c, x.now, pieces);
@@ -250,7 +250,7 @@ static enum tm_status encode_segment(struct encoder *c, const char *s, size_t n)
 {
     if (n == 0)
         return TM_OK;
-    return c->t->bert ? encode_bert(c, s, n) : encode_any(c, s, n);
+    return c->t->bert ? tok_encode_bert(c, s, n) : tok_encode_any(c, s, n);
 }
 
 /* The first pass over added tokens, on the text as it is. */
@@ -258,7 +258,7 @@ static enum tm_status encode_segments(struct encoder *c, const char *s, size_t n
 {
     size_t pos = 0, last = 0, before = 0;
     struct match m;
-    while (matcher_next(&c->t->raw, s, n, &pos, &last, &m)) {
+    while (tok_matcher_next(&c->t->raw, s, n, &pos, &last, &m)) {
         enum tm_status status = TM_OK;
         if (before < m.begin)
             status = encode_segment(c, s + before, m.begin - before);
@@ -281,6 +281,8 @@ static enum tm_status encode_text(const struct tm_tokenizer *t, const char *text
 {
     if (n >= TEXT_MOST)
         return tm_err_set(err, TM_TOOLARGE, "a text of %zu bytes cannot be encoded", n);
+    if (n == 0) /* text may be NULL then */
+        return TM_OK;
     struct encoder c = {.t = t, .e = e, .err = err, .first = e->n};
     enum tm_status s = encode_segments(&c, text, n);
     if (s != TM_OK || e->n == c.first)
@@ -290,7 +292,7 @@ static enum tm_status encode_text(const struct tm_tokenizer *t, const char *text
     return TM_OK;
 }
 
-static enum tm_status put_special(const struct template_item *item, struct tm_encoding *e,
+static enum tm_status put_special(const struct post_item *item, struct tm_encoding *e,
                                   struct tm_err *err)
 {
     if (!encoding_append(e, item->id, 0, 0))
@@ -304,11 +306,11 @@ static enum tm_status put_special(const struct template_item *item, struct tm_en
 enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
                                    bool special, struct tm_encoding *e, struct tm_err *err)
 {
-    const struct template *items = &t->post.single;
+    const struct post_template *items = &t->post.single;
     enum tm_status s = TM_OK;
     e->n = 0;
     for (size_t i = 0; i < items->n && s == TM_OK; i++) {
-        const struct template_item *item = &items->items[i];
+        const struct post_item *item = &items->items[i];
         if (item->kind == ITEM_A)
             s = encode_text(t, text, n, item->type, e, err);
         else if (special)
@@ -321,11 +323,11 @@ enum tm_status tm_tokenizer_encode_pair(const struct tm_tokenizer *t, const char
                                         const char *pair, size_t n_pair, struct tm_encoding *e,
                                         struct tm_err *err)
 {
-    const struct template *items = &t->post.pair;
+    const struct post_template *items = &t->post.pair;
     enum tm_status s = TM_OK;
     e->n = 0;
     for (size_t i = 0; i < items->n && s == TM_OK; i++) {
-        const struct template_item *item = &items->items[i];
+        const struct post_item *item = &items->items[i];
         if (item->kind == ITEM_A)
             s = encode_text(t, text, n, item->type, e, err);
         else if (item->kind == ITEM_B)

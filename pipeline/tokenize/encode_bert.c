@@ -3,7 +3,7 @@
  *
  * Called by every encoding thread. White space of ASCII ends a word whatever comes after, and no
  * normalization reaches across it; so the text is taken from blank to blank, and a stretch with any
- * other character than ASCII letters, digits and punctuation takes the way of encode_any. */
+ * other character than ASCII letters, digits and punctuation takes the way of tok_encode_any. */
 #include "tokenize.h"
 
 enum { PLAIN = 0, PUNCT = 1, BLANK = 2, OTHER = 4 };
@@ -19,10 +19,10 @@ static inline unsigned kind(unsigned char c)
     return kinds[c];
 }
 
-bool encode_bert_fits(const struct tm_tokenizer *t)
+bool tok_encode_bert_fits(const struct tm_tokenizer *t)
 {
-    return t->n_normalizers == 1 && t->normalizers[0].apply == normalizer_bert &&
-           t->n_pre_tokenizers == 1 && t->pre_tokenizers[0].split == pre_tokenizer_bert &&
+    return t->n_normalizers == 1 && t->normalizers[0].apply == tok_normalizer_bert &&
+           t->n_pre_tokenizers == 1 && t->pre_tokenizers[0].split == tok_pre_tokenizer_bert &&
            t->normalized.n == 0;
 }
 
@@ -37,7 +37,7 @@ static enum tm_status encode_word(struct encoder *c, const char *word, size_t n,
         c->e->offsets[i][0] += pos;
         c->e->offsets[i][1] += pos;
     }
-    finish_word(c, first);
+    tok_finish_word(c, first);
     return TM_OK;
 }
 
@@ -69,7 +69,7 @@ static enum tm_status encode_stretch(struct encoder *c, const char *s, size_t n)
     return TM_OK;
 }
 
-enum tm_status encode_bert(struct encoder *c, const char *s, size_t n)
+enum tm_status tok_encode_bert(struct encoder *c, const char *s, size_t n)
 {
     for (size_t i = 0; i < n;) {
         size_t begin = i;
@@ -80,7 +80,7 @@ enum tm_status encode_bert(struct encoder *c, const char *s, size_t n)
         unsigned seen = 0, k;
         for (; i < n && (k = kind((unsigned char)s[i])) != BLANK; i++)
             seen |= k;
-        enum tm_status status = (seen & OTHER) != 0 ? encode_any(c, s + begin, i - begin)
+        enum tm_status status = (seen & OTHER) != 0 ? tok_encode_any(c, s + begin, i - begin)
                                                     : encode_stretch(c, s + begin, i - begin);
         if (status != TM_OK)
             return status;

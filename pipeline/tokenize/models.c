@@ -18,9 +18,9 @@ static enum tm_status read_entries(struct reader *r, struct vocab_builder *b, st
         if (s != TM_OK || ev.type == TM_JSON_OBJECT_END)
             break;
         size_t at = r->j.at;
-        if (!vocab_add(b, ev.text, ev.len, -1, at))
+        if (!tok_vocab_add(b, ev.text, ev.len, -1, at))
             return tm_json_fail(&r->j, TM_NOMEM, err, "no memory for the vocabulary");
-        s = read_id(r, vocab_last_id(b), err);
+        s = tok_read_id(r, tok_vocab_last_id(b), err);
     }
     return s;
 }
@@ -32,11 +32,12 @@ static enum tm_status read_vocab(struct reader *r, void *base, struct tm_err *er
     size_t at = 0;
     enum tm_status s = read_entries(r, &b, err);
     struct tm_err local = {0};
-    if (s == TM_OK && (s = vocab_build(&b, &m->vocab, r->t->arena, false, &at, &local)) != TM_OK) {
+    if (s == TM_OK &&
+        (s = tok_vocab_build(&b, &m->vocab, r->t->arena, false, &at, &local)) != TM_OK) {
         r->j.at = at;
         s = tm_json_fail(&r->j, s, err, "%s", local.text);
     }
-    vocab_builder_finish(&b);
+    tok_vocab_builder_finish(&b);
     return s;
 }
 
@@ -59,8 +60,8 @@ static const struct model_row {
                              struct tm_encoding *e, struct tm_err *err);
 } rows[] = {
     {{"BPE", NULL, NULL}, NULL},
-    {{"WordPiece", NULL, wordpiece_fields}, wordpiece_encode},
-    {{"WordLevel", NULL, wordlevel_fields}, wordlevel_encode},
+    {{"WordPiece", NULL, wordpiece_fields}, tok_wordpiece_encode},
+    {{"WordLevel", NULL, wordlevel_fields}, tok_wordlevel_encode},
     {{"Unigram", NULL, NULL}, NULL},
 };
 
@@ -71,24 +72,24 @@ static const struct signs signs = {
     "WordLevel",
 };
 
-enum tm_status model_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_model_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     const struct component *c;
     enum tm_status s =
-        read_component(r, "model", rows, TM_COUNTOF(rows), sizeof *rows, &signs, &c, err);
+        tok_read_component(r, "model", rows, TM_COUNTOF(rows), sizeof *rows, &signs, &c, err);
     if (s != TM_OK)
         return s;
     const struct model_row *row = (const void *)c;
     struct model *m = &r->t->model;
     m->encode = row->encode;
-    s = read_fields(r, row->c.name, row->c.fields, m, err);
+    s = tok_read_fields(r, row->c.name, row->c.fields, m, err);
     if (s == TM_OK)
-        model_finish_reading(m);
+        tok_model_finish_reading(m);
     return s;
 }
 
-void model_finish_reading(struct model *m)
+void tok_model_finish_reading(struct model *m)
 {
     m->unk_id = trie_find(&m->vocab.trie, m->unk_token.s, m->unk_token.n);
     m->continuing = trie_walk(&m->vocab.trie, TRIE_ROOT, m->prefix.s, m->prefix.n);

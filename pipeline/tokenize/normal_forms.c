@@ -100,7 +100,7 @@ static size_t compose(struct draft *d, size_t n)
     return made;
 }
 
-bool normal_form(struct cells *x, bool compatible, bool composed)
+bool tok_normal_form(struct cells *x, bool compatible, bool composed)
 {
     x->next->len = 0;
     if (!decompose(x, compatible))

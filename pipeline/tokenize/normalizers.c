@@ -84,14 +84,14 @@ static bool bert_first(const struct normalizer *norm, struct cells *x, unsigned 
 
 /* Clean, ideographs, accents, lower case: in this order. Passes that would change nothing are left
  * out. */
-bool normalizer_bert(const struct normalizer *norm, struct cells *x)
+bool tok_normalizer_bert(const struct normalizer *norm, struct cells *x)
 {
     unsigned seen;
     if (!bert_first(norm, x, &seen))
         return false;
     bool accents = norm->accents >= 0 ? norm->accents != 0 : norm->lower;
     if (accents && (seen & (UNI_NFD | UNI_MARK | UNI_NONSPACING)) != 0) {
-        if (!normal_form(x, false, false))
+        if (!tok_normal_form(x, false, false))
             return false;
         keep_unless(x, UNI_NONSPACING);
         seen |= UNI_LOWER;
@@ -123,25 +123,25 @@ static bool strip_accents(const struct normalizer *norm, struct cells *x)
 static bool nfc(const struct normalizer *norm, struct cells *x)
 {
     (void)norm;
-    return normal_form(x, false, true);
+    return tok_normal_form(x, false, true);
 }
 
 static bool nfd(const struct normalizer *norm, struct cells *x)
 {
     (void)norm;
-    return normal_form(x, false, false);
+    return tok_normal_form(x, false, false);
 }
 
 static bool nfkc(const struct normalizer *norm, struct cells *x)
 {
     (void)norm;
-    return normal_form(x, true, true);
+    return tok_normal_form(x, true, true);
 }
 
 static bool nfkd(const struct normalizer *norm, struct cells *x)
 {
     (void)norm;
-    return normal_form(x, true, false);
+    return tok_normal_form(x, true, false);
 }
 
 /* Appends text to next, all of it standing for what `as` stands for. */
@@ -214,7 +214,7 @@ static bool prepend(const struct normalizer *norm, struct cells *x)
     return true;
 }
 
-bool normalize(const struct tm_tokenizer *t, struct cells *x)
+bool tok_normalize(const struct tm_tokenizer *t, struct cells *x)
 {
     for (size_t i = 0; i < t->n_normalizers; i++) {
         x->next->len = 0;
@@ -242,7 +242,7 @@ static enum tm_status read_pattern(struct reader *r, void *base, struct tm_err *
         {0},
     };
     struct normalizer *norm = base;
-    enum tm_status s = read_fields(r, "pattern of Replace", fields, norm, err);
+    enum tm_status s = tok_read_fields(r, "pattern of Replace", fields, norm, err);
     if (s == TM_OK && norm->pattern.n == 0)
         s = tm_json_fail(&r->j, TM_UNSUPPORTED, err,
                          "normalizer Replace of nothing is not supported");
@@ -251,7 +251,7 @@ static enum tm_status read_pattern(struct reader *r, void *base, struct tm_err *
 
 static enum tm_status read_normalizers(struct reader *r, void *base, struct tm_err *err)
 {
-    return read_sequence(r, normalizer_read, base, err);
+    return tok_read_sequence(r, tok_normalizer_read, base, err);
 }
 
 static const struct field no_fields[] = {{0}};
@@ -285,7 +285,7 @@ static const struct normalizer_row {
     struct component c;
     bool (*apply)(const struct normalizer *norm, struct cells *x); /* NULL: a sequence */
 } rows[] = {
-    {{"BertNormalizer", "Bert", bert_fields}, normalizer_bert},
+    {{"BertNormalizer", "Bert", bert_fields}, tok_normalizer_bert},
     {{"Strip", NULL, strip_fields}, strip},
     {{"StripAccents", NULL, no_fields}, strip_accents},
     {{"NFC", NULL, no_fields}, nfc},
@@ -301,17 +301,17 @@ static const struct normalizer_row {
     {{"ByteLevel", NULL, NULL}, NULL},
 };
 
-enum tm_status normalizer_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_normalizer_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     const struct component *c;
     enum tm_status s =
-        read_component(r, "normalizer", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
+        tok_read_component(r, "normalizer", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
     if (s != TM_OK)
         return s;
     const struct normalizer_row *row = (const void *)c;
     struct normalizer norm = {.apply = row->apply, .accents = -1};
-    s = read_fields(r, row->c.name, row->c.fields, &norm, err);
+    s = tok_read_fields(r, row->c.name, row->c.fields, &norm, err);
     if (s != TM_OK || row->apply == NULL)
         return s;
     if (r->t->n_normalizers == STEPS_MOST)

@@ -55,13 +55,13 @@ static enum tm_status read_special_item(struct reader *r, void *base, struct tm_
 {
     struct draft *d = base;
     d->sequence = (struct str){0};
-    return read_fields(r, "SpecialToken", entry_fields, d, err);
+    return tok_read_fields(r, "SpecialToken", entry_fields, d, err);
 }
 
 static enum tm_status read_sequence_item(struct reader *r, void *base, struct tm_err *err)
 {
     struct draft *d = base;
-    enum tm_status s = read_fields(r, "Sequence", entry_fields, d, err);
+    enum tm_status s = tok_read_fields(r, "Sequence", entry_fields, d, err);
     if (s == TM_OK && strcmp(d->name.s, "A") != 0 && strcmp(d->name.s, "B") != 0)
         s = tm_json_fail(&r->j, TM_BADINPUT, err, "Sequence is neither A nor B");
     d->sequence = d->name;
@@ -78,7 +78,7 @@ static enum tm_status read_item(struct reader *r, struct draft *d, struct tm_buf
         {0},
     };
     d->name = d->sequence = (struct str){0};
-    enum tm_status s = read_fields(r, "template item", fields, d, err);
+    enum tm_status s = tok_read_fields(r, "template item", fields, d, err);
     if (s != TM_OK)
         return s;
     if (d->name.s == NULL)
@@ -104,19 +104,19 @@ static enum tm_status read_pair_item(struct reader *r, void *base, struct tm_err
 
 static enum tm_status read_single(struct reader *r, void *base, struct tm_err *err)
 {
-    return read_array(r, read_single_item, base, err);
+    return tok_read_array(r, read_single_item, base, err);
 }
 
 static enum tm_status read_pair(struct reader *r, void *base, struct tm_err *err)
 {
-    return read_array(r, read_pair_item, base, err);
+    return tok_read_array(r, read_pair_item, base, err);
 }
 
 static enum tm_status read_special_id(struct reader *r, void *base, struct tm_err *err)
 {
     struct draft *d = base;
     int32_t id;
-    enum tm_status s = read_id(r, &id, err);
+    enum tm_status s = tok_read_id(r, &id, err);
     if (s == TM_OK && !tm_buf_append(&d->ids, &id, sizeof id))
         s = no_memory(r, err);
     return s;
@@ -124,7 +124,7 @@ static enum tm_status read_special_id(struct reader *r, void *base, struct tm_er
 
 static enum tm_status read_special_ids(struct reader *r, void *base, struct tm_err *err)
 {
-    return read_array(r, read_special_id, base, err);
+    return tok_read_array(r, read_special_id, base, err);
 }
 
 /* {name: {"id": name, "ids": [n, …], "tokens": [text, …]}, …} */
@@ -133,7 +133,7 @@ static enum tm_status read_special_tokens(struct reader *r, void *base, struct t
     static const struct field fields[] = {
         {"id", FIELD_STR, true, AT(name), NULL, NULL},
         {"ids", FIELD_READ, true, 0, NULL, read_special_ids},
-        {"tokens", FIELD_READ, true, 0, NULL, read_nothing},
+        {"tokens", FIELD_READ, true, 0, NULL, tok_read_nothing},
         {0},
     };
     struct draft *d = base;
@@ -148,7 +148,7 @@ static enum tm_status read_special_tokens(struct reader *r, void *base, struct t
         struct draft_special one = {.first = d->ids.len / sizeof(int32_t)};
         char *name = tm_arena_strndup(r->t->arena, ev.text, ev.len);
         one.name = (struct str){name, ev.len};
-        s = read_fields(r, "special token", fields, d, err);
+        s = tok_read_fields(r, "special token", fields, d, err);
         one.n = d->ids.len / sizeof(int32_t) - one.first;
         if (s == TM_OK && (name == NULL || !tm_buf_append(&d->specials, &one, sizeof one)))
             s = no_memory(r, err);
@@ -165,9 +165,9 @@ static enum tm_status read_token_pair(struct reader *r, struct str *text, int32_
     if (s == TM_OK && ev.type != TM_JSON_ARRAY)
         s = tm_json_fail(&r->j, TM_BADINPUT, err, "[token, id] expected");
     if (s == TM_OK)
-        s = read_str(r, text, err);
+        s = tok_read_str(r, text, err);
     if (s == TM_OK)
-        s = read_id(r, id, err);
+        s = tok_read_id(r, id, err);
     if (s == TM_OK)
         s = tm_json_next(&r->j, &ev, err);
     if (s == TM_OK && ev.type != TM_JSON_ARRAY_END)
@@ -187,16 +187,16 @@ static enum tm_status read_cls(struct reader *r, void *base, struct tm_err *err)
     return read_token_pair(r, &d->cls, &d->cls_id, err);
 }
 
-static void put(struct template *t, enum item_kind kind, int32_t id, uint8_t type)
+static void put(struct post_template *t, enum item_kind kind, int32_t id, uint8_t type)
 {
-    t->items[t->n++] = (struct template_item){kind, id, type};
+    t->items[t->n++] = (struct post_item){kind, id, type};
 }
 
 /* [CLS] A [SEP], and then B [SEP] with type 1. */
-void post_processor_bert(struct post_processor *p, int32_t cls, int32_t sep)
+void tok_post_processor_bert(struct post_processor *p, int32_t cls, int32_t sep)
 {
     for (int pair = 0; pair < 2; pair++) {
-        struct template *t = pair ? &p->pair : &p->single;
+        struct post_template *t = pair ? &p->pair : &p->single;
         put(t, ITEM_SPECIAL, cls, 0);
         put(t, ITEM_A, -1, 0);
         put(t, ITEM_SPECIAL, sep, 0);
@@ -208,7 +208,7 @@ void post_processor_bert(struct post_processor *p, int32_t cls, int32_t sep)
 static enum tm_status build_bert(struct reader *r, const struct draft *d, struct tm_err *err)
 {
     (void)err;
-    post_processor_bert(&r->t->post, d->cls_id, d->sep_id);
+    tok_post_processor_bert(&r->t->post, d->cls_id, d->sep_id);
     return TM_OK;
 }
 
@@ -218,7 +218,7 @@ static enum tm_status build_roberta(struct reader *r, const struct draft *d, str
     (void)err;
     struct post_processor *p = &r->t->post;
     for (int pair = 0; pair < 2; pair++) {
-        struct template *t = pair ? &p->pair : &p->single;
+        struct post_template *t = pair ? &p->pair : &p->single;
         put(t, ITEM_SPECIAL, d->cls_id, 0);
         put(t, ITEM_A, -1, 0);
         put(t, ITEM_SPECIAL, d->sep_id, 0);
@@ -242,7 +242,7 @@ static const struct draft_special *find_special(const struct draft *d, struct st
 }
 
 static enum tm_status build_template(struct reader *r, const struct draft *d,
-                                     const struct tm_buf *items, struct template *t,
+                                     const struct tm_buf *items, struct post_template *t,
                                      struct tm_err *err)
 {
     const struct draft_item *item = (const void *)items->data;
@@ -274,7 +274,7 @@ static enum tm_status build_templates(struct reader *r, const struct draft *d, s
 static enum tm_status read_processors(struct reader *r, void *base, struct tm_err *err)
 {
     (void)base;
-    return read_sequence(r, post_processor_read, NULL, err);
+    return tok_read_sequence(r, tok_post_processor_read, NULL, err);
 }
 
 static const struct field template_fields[] = {
@@ -311,12 +311,12 @@ static const struct post_processor_row {
     {{"Sequence", NULL, sequence_fields}, NULL},
 };
 
-enum tm_status post_processor_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_post_processor_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     const struct component *c;
-    enum tm_status s =
-        read_component(r, "post-processor", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
+    enum tm_status s = tok_read_component(r, "post-processor", rows, TM_COUNTOF(rows), sizeof *rows,
+                                          NULL, &c, err);
     if (s != TM_OK)
         return s;
     const struct post_processor_row *row = (const void *)c;
@@ -324,7 +324,7 @@ enum tm_status post_processor_read(struct reader *r, void *unused, struct tm_err
     if (row->build != NULL && r->t->post.present)
         return tm_json_fail(&r->j, TM_UNSUPPORTED, err, "a second post-processor is not supported");
     struct draft d = {0};
-    s = read_fields(r, row->c.name, row->c.fields, &d, err);
+    s = tok_read_fields(r, row->c.name, row->c.fields, &d, err);
     if (s == TM_OK && row->build != NULL) {
         r->t->post.present = true;
         s = row->build(r, &d, err);
@@ -337,7 +337,7 @@ enum tm_status post_processor_read(struct reader *r, void *unused, struct tm_err
 }
 
 /* The templates without a post-processor, and the frame that the template of one text makes. */
-enum tm_status post_processor_build(struct tm_tokenizer *t, struct tm_err *err)
+enum tm_status tok_post_processor_build(struct tm_tokenizer *t, struct tm_err *err)
 {
     struct post_processor *p = &t->post;
     if (!p->present) {

@@ -102,8 +102,8 @@ static bool split(const struct pre_tokenizer *p, const struct cell *c, uint32_t 
 }
 
 /* White space goes, then punctuation stands alone; in one pass. */
-bool pre_tokenizer_bert(const struct pre_tokenizer *p, const struct cell *c, uint32_t begin,
-                        uint32_t end, struct tm_buf *out)
+bool tok_pre_tokenizer_bert(const struct pre_tokenizer *p, const struct cell *c, uint32_t begin,
+                            uint32_t end, struct tm_buf *out)
 {
     (void)p;
     uint32_t start = begin;
@@ -141,7 +141,7 @@ static bool whitespace(const struct pre_tokenizer *p, const struct cell *c, uint
 
 static enum tm_status read_pre_tokenizers(struct reader *r, void *base, struct tm_err *err)
 {
-    return read_sequence(r, pre_tokenizer_read, base, err);
+    return tok_read_sequence(r, tok_pre_tokenizer_read, base, err);
 }
 
 static enum tm_status read_individual(struct reader *r, void *base, struct tm_err *err)
@@ -185,7 +185,7 @@ static const struct pre_tokenizer_row {
     struct component c;
     struct pre_tokenizer start; /* before the fields are read; split NULL: a sequence */
 } rows[] = {
-    {{"BertPreTokenizer", NULL, no_fields}, {.split = pre_tokenizer_bert}},
+    {{"BertPreTokenizer", NULL, no_fields}, {.split = tok_pre_tokenizer_bert}},
     {{"ByteLevel", NULL, NULL}, {0}},
     {{"CharDelimiterSplit", "Delimiter", delimiter_fields},
      {.split = split, .behavior = SPLIT_REMOVED}},
@@ -202,17 +202,17 @@ static const struct pre_tokenizer_row {
     {{"FixedLength", NULL, NULL}, {0}},
 };
 
-enum tm_status pre_tokenizer_read(struct reader *r, void *unused, struct tm_err *err)
+enum tm_status tok_pre_tokenizer_read(struct reader *r, void *unused, struct tm_err *err)
 {
     (void)unused;
     const struct component *c;
     enum tm_status s =
-        read_component(r, "pre-tokenizer", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
+        tok_read_component(r, "pre-tokenizer", rows, TM_COUNTOF(rows), sizeof *rows, NULL, &c, err);
     if (s != TM_OK)
         return s;
     const struct pre_tokenizer_row *row = (const void *)c;
     struct pre_tokenizer p = row->start;
-    s = read_fields(r, row->c.name, row->c.fields, &p, err);
+    s = tok_read_fields(r, row->c.name, row->c.fields, &p, err);
     if (s != TM_OK || p.split == NULL)
         return s;
     if (r->t->n_pre_tokenizers == STEPS_MOST)

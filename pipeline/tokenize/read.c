@@ -30,7 +30,7 @@ static enum tm_status expect(struct reader *r, enum tm_json_type type, const cha
     return s;
 }
 
-enum tm_status read_null(struct reader *r, bool *ret_null, struct tm_err *err)
+enum tm_status tok_read_null(struct reader *r, bool *ret_null, struct tm_err *err)
 {
     struct tm_json mark = save(r);
     struct tm_json_event ev;
@@ -41,7 +41,7 @@ enum tm_status read_null(struct reader *r, bool *ret_null, struct tm_err *err)
     return s;
 }
 
-enum tm_status read_is_object(struct reader *r, bool *ret_object, struct tm_err *err)
+enum tm_status tok_read_is_object(struct reader *r, bool *ret_object, struct tm_err *err)
 {
     struct tm_json mark = save(r);
     struct tm_json_event ev;
@@ -53,7 +53,7 @@ enum tm_status read_is_object(struct reader *r, bool *ret_object, struct tm_err 
     return TM_OK;
 }
 
-enum tm_status read_str(struct reader *r, struct str *ret, struct tm_err *err)
+enum tm_status tok_read_str(struct reader *r, struct str *ret, struct tm_err *err)
 {
     const char *text;
     size_t n;
@@ -67,7 +67,7 @@ enum tm_status read_str(struct reader *r, struct str *ret, struct tm_err *err)
     return TM_OK;
 }
 
-enum tm_status read_id(struct reader *r, int32_t *ret, struct tm_err *err)
+enum tm_status tok_read_id(struct reader *r, int32_t *ret, struct tm_err *err)
 {
     int64_t id;
     enum tm_status s = tm_json_i64(&r->j, &id, err);
@@ -78,7 +78,7 @@ enum tm_status read_id(struct reader *r, int32_t *ret, struct tm_err *err)
     return s;
 }
 
-enum tm_status read_nothing(struct reader *r, void *base, struct tm_err *err)
+enum tm_status tok_read_nothing(struct reader *r, void *base, struct tm_err *err)
 {
     (void)base;
     return tm_json_skip(&r->j, err);
@@ -124,6 +124,19 @@ static enum tm_status read_u64(struct reader *r, const struct field *f, uint64_t
     return s;
 }
 
+static enum tm_status read_token(struct reader *r, struct str *ret, struct tm_err *err)
+{
+    static const struct field fields[] = {{"content", FIELD_STR, true, 0, NULL, NULL}, {0}};
+    bool null, object;
+    enum tm_status s = tok_read_null(r, &null, err);
+    if (s != TM_OK || null)
+        return s;
+    s = tok_read_is_object(r, &object, err);
+    if (s != TM_OK)
+        return s;
+    return object ? tok_read_fields(r, "token", fields, ret, err) : tok_read_str(r, ret, err);
+}
+
 static enum tm_status read_field(struct reader *r, const struct field *f, void *base,
                                  struct tm_err *err)
 {
@@ -134,14 +147,16 @@ static enum tm_status read_field(struct reader *r, const struct field *f, void *
     case FIELD_BOOL:
         return tm_json_bool(&r->j, at, err);
     case FIELD_BOOL_OR_NULL:
-        s = read_null(r, &null, err);
+        s = tok_read_null(r, &null, err);
         if (s == TM_OK && !null)
             s = tm_json_bool(&r->j, &on, err);
         if (s == TM_OK)
             *(int8_t *)at = (int8_t)(null ? -1 : on);
         return s;
     case FIELD_STR:
-        return read_str(r, at, err);
+        return tok_read_str(r, at, err);
+    case FIELD_TOKEN:
+        return read_token(r, at, err);
     case FIELD_CHAR:
         return read_char(r, f, at, err);
     case FIELD_U64:
@@ -149,9 +164,12 @@ static enum tm_status read_field(struct reader *r, const struct field *f, void *
     case FIELD_CHOICE:
         return read_choice(r, f, at, err);
     case FIELD_READ:
-        break;
+        return f->read(r, base, err);
+    case FIELD_PART:
+        s = tok_read_null(r, &null, err);
+        return s != TM_OK || null ? s : f->read(r, base, err);
     }
-    return f->read(r, base, err);
+    return TM_INTERNAL;
 }
 
 static const struct field *find_field(const struct field *fields, const struct tm_json_event *ev,
@@ -166,8 +184,8 @@ static const struct field *find_field(const struct field *fields, const struct t
     return NULL;
 }
 
-enum tm_status read_fields(struct reader *r, const char *what, const struct field *fields,
-                           void *base, struct tm_err *err)
+enum tm_status tok_read_fields(struct reader *r, const char *what, const struct field *fields,
+                               void *base, struct tm_err *err)
 {
     uint64_t seen = 0;
     enum tm_status s = expect(r, TM_JSON_OBJECT, "an object", err);
@@ -197,9 +215,9 @@ enum tm_status read_fields(struct reader *r, const char *what, const struct fiel
     return s;
 }
 
-enum tm_status read_array(struct reader *r,
-                          enum tm_status (*read)(struct reader *, void *, struct tm_err *),
-                          void *base, struct tm_err *err)
+enum tm_status tok_read_array(struct reader *r,
+                              enum tm_status (*read)(struct reader *, void *, struct tm_err *),
+                              void *base, struct tm_err *err)
 {
     enum tm_status s = expect(r, TM_JSON_ARRAY, "an array", err);
     while (s == TM_OK) {
@@ -214,15 +232,15 @@ enum tm_status read_array(struct reader *r,
     return s;
 }
 
-enum tm_status read_sequence(struct reader *r,
-                             enum tm_status (*read)(struct reader *, void *, struct tm_err *),
-                             void *base, struct tm_err *err)
+enum tm_status tok_read_sequence(struct reader *r,
+                                 enum tm_status (*read)(struct reader *, void *, struct tm_err *),
+                                 void *base, struct tm_err *err)
 {
     if (r->depth == SEQUENCE_DEPTH)
         return tm_json_fail(&r->j, TM_DEPTH, err, "more than %d sequences in each other",
                             SEQUENCE_DEPTH);
     r->depth++;
-    enum tm_status s = read_array(r, read, base, err);
+    enum tm_status s = tok_read_array(r, read, base, err);
     r->depth--;
     return s;
 }
@@ -268,9 +286,9 @@ static enum tm_status peek_type(struct reader *r, const char *what, const struct
     return TM_OK;
 }
 
-enum tm_status read_component(struct reader *r, const char *what, const void *rows, size_t n,
-                              size_t size, const struct signs *signs,
-                              const struct component **ret_row, struct tm_err *err)
+enum tm_status tok_read_component(struct reader *r, const char *what, const void *rows, size_t n,
+                                  size_t size, const struct signs *signs,
+                                  const struct component **ret_row, struct tm_err *err)
 {
     char type[64];
     enum tm_status s = peek_type(r, what, signs, type, sizeof type, err);
@@ -293,7 +311,7 @@ static enum tm_status read_version(struct reader *r, void *unused, struct tm_err
 {
     (void)unused;
     struct str version = {0};
-    enum tm_status s = read_str(r, &version, err);
+    enum tm_status s = tok_read_str(r, &version, err);
     if (s == TM_OK && strcmp(version.s, "1.0") != 0)
         s = tm_json_fail(&r->j, TM_UNSUPPORTED, err, "version %.20s is not supported", version.s);
     return s;
@@ -319,10 +337,8 @@ static enum tm_status read_truncation(struct reader *r, void *unused, struct tm_
         {0},
     };
     (void)unused;
-    bool null;
     struct unused u;
-    enum tm_status s = read_null(r, &null, err);
-    return s != TM_OK || null ? s : read_fields(r, "truncation", fields, &u, err);
+    return tok_read_fields(r, "truncation", fields, &u, err);
 }
 
 /* "BatchLongest" or {"Fixed": length}. */
@@ -334,10 +350,10 @@ static enum tm_status read_padding_strategy(struct reader *r, void *base, struct
         {"Fixed", FIELD_U64, true, offsetof(struct unused, number[0]), NULL, NULL}, {0}};
     bool object;
     unsigned choice;
-    enum tm_status s = read_is_object(r, &object, err);
+    enum tm_status s = tok_read_is_object(r, &object, err);
     if (s != TM_OK)
         return s;
-    return object ? read_fields(r, "padding strategy", fixed, base, err)
+    return object ? tok_read_fields(r, "padding strategy", fixed, base, err)
                   : read_choice(r, &named, &choice, err);
 }
 
@@ -345,9 +361,7 @@ static enum tm_status read_multiple(struct reader *r, void *base, struct tm_err 
 {
     static const struct field f = {"pad_to_multiple_of", FIELD_U64, true, 0, NULL, NULL};
     struct unused *u = base;
-    bool null;
-    enum tm_status s = read_null(r, &null, err);
-    return s != TM_OK || null ? s : read_u64(r, &f, &u->number[1], err);
+    return read_u64(r, &f, &u->number[1], err);
 }
 
 static enum tm_status read_padding(struct reader *r, void *unused, struct tm_err *err)
@@ -355,45 +369,29 @@ static enum tm_status read_padding(struct reader *r, void *unused, struct tm_err
     static const struct field fields[] = {
         {"strategy", FIELD_READ, true, 0, NULL, read_padding_strategy},
         {"direction", FIELD_CHOICE, true, offsetof(struct unused, choice[0]), directions, NULL},
-        {"pad_to_multiple_of", FIELD_READ, false, 0, NULL, read_multiple},
+        {"pad_to_multiple_of", FIELD_PART, false, 0, NULL, read_multiple},
         {"pad_id", FIELD_U64, true, offsetof(struct unused, number[2]), NULL, NULL},
         {"pad_type_id", FIELD_U64, true, offsetof(struct unused, number[3]), NULL, NULL},
         {"pad_token", FIELD_STR, true, offsetof(struct unused, text), NULL, NULL},
         {0},
     };
     (void)unused;
-    bool null;
     struct unused u;
-    enum tm_status s = read_null(r, &null, err);
-    return s != TM_OK || null ? s : read_fields(r, "padding", fields, &u, err);
+    return tok_read_fields(r, "padding", fields, &u, err);
 }
 
-/* Components may be null, which is the same as absent. */
-#define OPTIONAL(part)                                                                             \
-    static enum tm_status read_##part(struct reader *r, void *unused, struct tm_err *err)          \
-    {                                                                                              \
-        bool null;                                                                                 \
-        enum tm_status s = read_null(r, &null, err);                                               \
-        return s != TM_OK || null ? s : part##_read(r, unused, err);                               \
-    }
-OPTIONAL(normalizer)
-OPTIONAL(pre_tokenizer)
-OPTIONAL(post_processor)
-OPTIONAL(decoder)
-#undef OPTIONAL
-
-enum tm_status read_tokenizer_json(struct tm_tokenizer *t, const char *path, struct tm_err *err)
+enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     static const struct field fields[] = {
         {"version", FIELD_READ, false, 0, NULL, read_version},
-        {"truncation", FIELD_READ, false, 0, NULL, read_truncation},
-        {"padding", FIELD_READ, false, 0, NULL, read_padding},
-        {"added_tokens", FIELD_READ, false, 0, NULL, added_tokens_read},
-        {"normalizer", FIELD_READ, false, 0, NULL, read_normalizer},
-        {"pre_tokenizer", FIELD_READ, false, 0, NULL, read_pre_tokenizer},
-        {"post_processor", FIELD_READ, false, 0, NULL, read_post_processor},
-        {"decoder", FIELD_READ, false, 0, NULL, read_decoder},
-        {"model", FIELD_READ, true, 0, NULL, model_read},
+        {"truncation", FIELD_PART, false, 0, NULL, read_truncation},
+        {"padding", FIELD_PART, false, 0, NULL, read_padding},
+        {"added_tokens", FIELD_READ, false, 0, NULL, tok_added_tokens_read},
+        {"normalizer", FIELD_PART, false, 0, NULL, tok_normalizer_read},
+        {"pre_tokenizer", FIELD_PART, false, 0, NULL, tok_pre_tokenizer_read},
+        {"post_processor", FIELD_PART, false, 0, NULL, tok_post_processor_read},
+        {"decoder", FIELD_PART, false, 0, NULL, tok_decoder_read},
+        {"model", FIELD_READ, true, 0, NULL, tok_model_read},
         {0},
     };
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
@@ -402,7 +400,7 @@ enum tm_status read_tokenizer_json(struct tm_tokenizer *t, const char *path, str
         return s;
     struct reader r = {.t = t};
     tm_json_init(&r.j, path, file.data != NULL ? file.data : "", file.len);
-    s = read_fields(&r, "the tokenizer", fields, t, err);
+    s = tok_read_fields(&r, "the tokenizer", fields, t, err);
     if (s == TM_OK)
         s = expect(&r, TM_JSON_END, "the end", err);
     tm_json_finish(&r.j);

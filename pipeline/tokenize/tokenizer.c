@@ -17,7 +17,7 @@ void tm_tokenizer_close(struct tm_tokenizer *t)
 {
     if (t == NULL)
         return;
-    trie_finish(&t->model.vocab.trie);
+    tok_trie_finish(&t->model.vocab.trie);
     tm_arena_destroy(t->arena);
     free(t);
 }
@@ -30,8 +30,8 @@ static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, st
         !tm_buf_printf(&txt, "%s/vocab.txt", folder))
         return tm_err_set(err, TM_NOMEM, "no memory for a path");
     if (access(json.data, F_OK) != 0 && access(txt.data, F_OK) == 0)
-        return read_vocab_txt(t, folder, txt.data, err);
-    return read_tokenizer_json(t, json.data, err);
+        return tok_read_vocab_txt(t, folder, txt.data, err);
+    return tok_read_tokenizer_json(t, json.data, err);
 }
 
 enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_tok,
@@ -42,12 +42,12 @@ enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_t
         return tm_err_set(err, TM_NOMEM, "no memory for a tokenizer");
     enum tm_status s = read_folder(t, folder, err);
     if (s == TM_OK)
-        s = added_tokens_build(t, err);
+        s = tok_added_tokens_build(t, err);
     if (s == TM_OK)
-        s = post_processor_build(t, err);
+        s = tok_post_processor_build(t, err);
     if (s != TM_OK)
         return s;
-    t->bert = encode_bert_fits(t);
+    t->bert = tok_encode_bert_fits(t);
     *ret_tok = TM_TAKE(t);
     return TM_OK;
 }

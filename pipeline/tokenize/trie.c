@@ -20,14 +20,14 @@ struct builder {
     struct tm_buf queue;      /* struct pending, taken from the end */
 };
 
-int trie_key_compare(const void *a, const void *b)
+int tok_trie_key_compare(const void *a, const void *b)
 {
     const struct trie_key *x = a, *y = b;
     int order = memcmp(x->text, y->text, TM_MIN(x->len, y->len));
     return order != 0 ? order : (x->len > y->len) - (x->len < y->len);
 }
 
-void trie_finish(struct trie *t)
+void tok_trie_finish(struct trie *t)
 {
     free(t->units);
     *t = (struct trie){0};
@@ -148,7 +148,8 @@ static bool build(struct builder *b, const struct trie_key *keys, uint32_t n)
     return true;
 }
 
-enum tm_status trie_build(struct trie *t, const struct trie_key *keys, size_t n, struct tm_err *err)
+enum tm_status tok_trie_build(struct trie *t, const struct trie_key *keys, size_t n,
+                              struct tm_err *err)
 {
     struct builder b = {.t = t, .free_head = TRIE_NONE};
     *t = (struct trie){0};
@@ -156,6 +157,6 @@ enum tm_status trie_build(struct trie *t, const struct trie_key *keys, size_t n,
     tm_buf_finish(&b.queue);
     if (done)
         return TM_OK;
-    trie_finish(t);
+    tok_trie_finish(t);
     return tm_err_set(err, TM_NOMEM, "no memory for a vocabulary of %zu tokens", n);
 }

@@ -25,11 +25,11 @@ struct trie_key {
     int32_t value;
 };
 
-/* keys are sorted by their bytes (trie_key_compare) and all different. */
-enum tm_status trie_build(struct trie *t, const struct trie_key *keys, size_t n,
-                          struct tm_err *err);
-void trie_finish(struct trie *t);
-int trie_key_compare(const void *a, const void *b); /* of two struct trie_key, for qsort */
+/* keys are sorted by their bytes (tok_trie_key_compare) and all different. */
+enum tm_status tok_trie_build(struct trie *t, const struct trie_key *keys, size_t n,
+                              struct tm_err *err);
+void tok_trie_finish(struct trie *t);
+int tok_trie_key_compare(const void *a, const void *b); /* of two struct trie_key, for qsort */
 
 /* The node reached from node by the n bytes of s; TRIE_NONE: there is no such path. */
 static inline uint32_t trie_walk(const struct trie *t, uint32_t node, const char *s, size_t n)

@@ -12,7 +12,7 @@ struct entry {
     size_t at;
 };
 
-bool vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, size_t at)
+bool tok_vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, size_t at)
 {
     struct entry e = {b->bytes.len, (uint32_t)n, id, at};
     tm_buf_append(&b->bytes, text, n);
@@ -20,13 +20,13 @@ bool vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, 
     return tm_buf_append(&b->entries, &e, sizeof e) && !b->bytes.failed;
 }
 
-int32_t *vocab_last_id(struct vocab_builder *b)
+int32_t *tok_vocab_last_id(struct vocab_builder *b)
 {
     struct entry *end = (void *)(b->entries.data + b->entries.len);
     return &end[-1].id;
 }
 
-void vocab_builder_finish(struct vocab_builder *b)
+void tok_vocab_builder_finish(struct vocab_builder *b)
 {
     tm_buf_finish(&b->bytes);
     tm_buf_finish(&b->entries);
@@ -69,7 +69,7 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
     size_t kept = 0;
     for (size_t i = 0; i < *n; i++) {
         struct trie_key *last = kept > 0 ? &keys[kept - 1] : NULL;
-        if (last == NULL || trie_key_compare(last, &keys[i]) != 0) {
+        if (last == NULL || tok_trie_key_compare(last, &keys[i]) != 0) {
             keys[kept++] = keys[i];
             continue;
         }
@@ -83,8 +83,8 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
     return TM_OK;
 }
 
-enum tm_status vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_arena *arena,
-                           bool last_wins, size_t *ret_at, struct tm_err *err)
+enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_arena *arena,
+                               bool last_wins, size_t *ret_at, struct tm_err *err)
 {
     const struct entry *entries = (const void *)b->entries.data;
     size_t n = b->entries.len / sizeof *entries, n_keys = n;
@@ -102,12 +102,12 @@ enum tm_status vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_a
     }
     enum tm_status s = fill(v, keys, entries, n, bytes, ret_at, err);
     if (s == TM_OK && n > 0) {
-        qsort(keys, n, sizeof *keys, trie_key_compare);
+        qsort(keys, n, sizeof *keys, tok_trie_key_compare);
         s = unique(keys, &n_keys, last_wins, entries, ret_at, err);
     }
     v->n_tokens = (uint32_t)n_keys;
     if (s == TM_OK)
-        s = trie_build(&v->trie, keys, n_keys, err);
+        s = tok_trie_build(&v->trie, keys, n_keys, err);
     free(keys);
     return s;
 }

@@ -14,44 +14,9 @@ struct config {
     bool lower, cjk;
     int8_t accents;
     struct str specials[N_SPECIALS];
-    struct str content; /* of the token being read */
 };
 
 #define AT(member) offsetof(struct config, member)
-
-/* "[CLS]" or {"content": "[CLS]", …} */
-static enum tm_status read_token(struct reader *r, struct config *c, struct str *ret,
-                                 struct tm_err *err)
-{
-    static const struct field fields[] = {
-        {"content", FIELD_STR, true, AT(content), NULL, NULL},
-        {0},
-    };
-    bool object, null;
-    enum tm_status s = read_null(r, &null, err);
-    if (s != TM_OK || null)
-        return s;
-    s = read_is_object(r, &object, err);
-    if (s != TM_OK)
-        return s;
-    s = object ? read_fields(r, "token", fields, c, err) : read_str(r, &c->content, err);
-    if (s == TM_OK)
-        *ret = c->content;
-    return s;
-}
-
-#define TOKEN(name, which)                                                                         \
-    static enum tm_status read_##name(struct reader *r, void *base, struct tm_err *err)            \
-    {                                                                                              \
-        struct config *c = base;                                                                   \
-        return read_token(r, c, &c->specials[which], err);                                         \
-    }
-TOKEN(unk, UNK)
-TOKEN(sep, SEP)
-TOKEN(pad, PAD)
-TOKEN(cls, CLS)
-TOKEN(mask, MASK)
-#undef TOKEN
 
 static enum tm_status read_config(struct tm_tokenizer *t, const char *folder, struct config *c,
                                   struct tm_err *err)
@@ -60,11 +25,11 @@ static enum tm_status read_config(struct tm_tokenizer *t, const char *folder, st
         {"do_lower_case", FIELD_BOOL, false, AT(lower), NULL, NULL},
         {"tokenize_chinese_chars", FIELD_BOOL, false, AT(cjk), NULL, NULL},
         {"strip_accents", FIELD_BOOL_OR_NULL, false, AT(accents), NULL, NULL},
-        {"unk_token", FIELD_READ, false, 0, NULL, read_unk},
-        {"sep_token", FIELD_READ, false, 0, NULL, read_sep},
-        {"pad_token", FIELD_READ, false, 0, NULL, read_pad},
-        {"cls_token", FIELD_READ, false, 0, NULL, read_cls},
-        {"mask_token", FIELD_READ, false, 0, NULL, read_mask},
+        {"unk_token", FIELD_TOKEN, false, AT(specials[UNK]), NULL, NULL},
+        {"sep_token", FIELD_TOKEN, false, AT(specials[SEP]), NULL, NULL},
+        {"pad_token", FIELD_TOKEN, false, AT(specials[PAD]), NULL, NULL},
+        {"cls_token", FIELD_TOKEN, false, AT(specials[CLS]), NULL, NULL},
+        {"mask_token", FIELD_TOKEN, false, AT(specials[MASK]), NULL, NULL},
         {0},
     };
     TM_CLEANUP(tm_buf_finish) struct tm_buf path = {0};
@@ -78,7 +43,7 @@ static enum tm_status read_config(struct tm_tokenizer *t, const char *folder, st
         return s;
     struct reader r = {.t = t};
     tm_json_init(&r.j, path.data, file.data != NULL ? file.data : "", file.len);
-    s = read_fields(&r, "the configuration", fields, c, err);
+    s = tok_read_fields(&r, "the configuration", fields, c, err);
     tm_json_finish(&r.j);
     return s;
 }
@@ -112,15 +77,15 @@ static enum tm_status read_lines(struct tm_tokenizer *t, const char *path, struc
             s = tm_err_set(err, TM_BADINPUT, "%s:%d: not UTF-8", path, line + 1);
         else if (line == ID_MOST)
             s = tm_err_set(err, TM_TOOLARGE, "%s:%d: more than %d tokens", path, line + 1, ID_MOST);
-        else if (!vocab_add(&b, text, trimmed(text, n), line++, 0))
+        else if (!tok_vocab_add(&b, text, trimmed(text, n), line++, 0))
             s = tm_err_set(err, TM_NOMEM, "no memory for the vocabulary");
         at += n + 1;
     }
     if (s == TM_OK && line == 0)
         s = tm_err_set(err, TM_BADINPUT, "%s is empty", path);
     if (s == TM_OK)
-        s = vocab_build(&b, &t->model.vocab, t->arena, true, &at, err);
-    vocab_builder_finish(&b);
+        s = tok_vocab_build(&b, &t->model.vocab, t->arena, true, &at, err);
+    tok_vocab_builder_finish(&b);
     return s;
 }
 
@@ -141,12 +106,12 @@ static enum tm_status set_specials(struct tm_tokenizer *t, const struct config *
                 (struct added_token){.content = c->specials[i], .special = true};
     }
     t->post.present = true;
-    post_processor_bert(&t->post, ids[CLS], ids[SEP]);
+    tok_post_processor_bert(&t->post, ids[CLS], ids[SEP]);
     return TM_OK;
 }
 
-enum tm_status read_vocab_txt(struct tm_tokenizer *t, const char *folder, const char *path,
-                              struct tm_err *err)
+enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *folder, const char *path,
+                                  struct tm_err *err)
 {
     struct config c = {
         .lower = true,
@@ -158,18 +123,19 @@ enum tm_status read_vocab_txt(struct tm_tokenizer *t, const char *folder, const 
         s = read_lines(t, path, err);
     if (s != TM_OK)
         return s;
-    t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = normalizer_bert,
+    t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = tok_normalizer_bert,
                                                              .clean = true,
                                                              .cjk = c.cjk,
                                                              .lower = c.lower,
                                                              .accents = c.accents};
-    t->pre_tokenizers[t->n_pre_tokenizers++] = (struct pre_tokenizer){.split = pre_tokenizer_bert};
+    t->pre_tokenizers[t->n_pre_tokenizers++] =
+        (struct pre_tokenizer){.split = tok_pre_tokenizer_bert};
     t->decoders[t->n_decoders++] =
-        (struct decoder){.apply = decoder_wordpiece, .prefix = {"##", 2}, .cleanup = true};
-    t->model.encode = wordpiece_encode;
+        (struct decoder){.apply = tok_decoder_wordpiece, .prefix = {"##", 2}, .cleanup = true};
+    t->model.encode = tok_wordpiece_encode;
     t->model.unk_token = c.specials[UNK];
     t->model.prefix = (struct str){"##", 2};
     t->model.max_chars = 100;
-    model_finish_reading(&t->model);
+    tok_model_finish_reading(&t->model);
     return set_specials(t, &c, path, err);
 }

@@ -18,8 +18,8 @@ static enum tm_status unknown(const struct model *m, size_t n, struct tm_encodin
 }
 
 /* Greedy, longest first. One part that is not found makes the whole word unknown. */
-enum tm_status wordpiece_encode(const struct model *m, const char *word, size_t n, size_t n_chars,
-                                struct tm_encoding *e, struct tm_err *err)
+enum tm_status tok_wordpiece_encode(const struct model *m, const char *word, size_t n,
+                                    size_t n_chars, struct tm_encoding *e, struct tm_err *err)
 {
     if (n_chars > m->max_chars)
         return unknown(m, n, e, err);
@@ -39,8 +39,8 @@ enum tm_status wordpiece_encode(const struct model *m, const char *word, size_t 
     return TM_OK;
 }
 
-enum tm_status wordlevel_encode(const struct model *m, const char *word, size_t n, size_t n_chars,
-                                struct tm_encoding *e, struct tm_err *err)
+enum tm_status tok_wordlevel_encode(const struct model *m, const char *word, size_t n,
+                                    size_t n_chars, struct tm_encoding *e, struct tm_err *err)
 {
     (void)n_chars;
     int32_t id = trie_find(&m->vocab.trie, word, n);

@@ -167,6 +167,30 @@ static void near_names_are_found(void **unused)
     assert_null(tm_conf_nearest(tm_conf_keys, endless));
 }
 
+static void the_nearest_section(void **unused)
+{
+    (void)unused;
+    static const struct {
+        const char *wrong, *right;
+    } cases[] = {
+        {"sorce", "source"},
+        {"sinks", "sink"},
+        {"sink.file", "sink.files"},
+        {"source.spol", "source.spool"},
+        {"task", "tasks"},
+        {"Limit", "limits"},
+        {"kafka", NULL},
+        {"sink.kafka", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        char section[64] = "(none)";
+        bool near = tm_conf_nearest_section(cases[i].wrong, section, sizeof section);
+        assert_int_equal(near, cases[i].right != NULL);
+        assert_string_equal(section, near ? cases[i].right : "(none)");
+    }
+}
+
 static void keys_and_sections_are_told_apart(void **unused)
 {
     (void)unused;
@@ -327,6 +351,7 @@ int main(void)
         T(values_arrive_in_their_fields),
         T(wrong_values_name_the_remedy),
         T(near_names_are_found),
+        T(the_nearest_section),
         T(keys_and_sections_are_told_apart),
         T(sound_configurations_pass),
         T(empty_configuration_lacks_three_things),

@@ -11,8 +11,8 @@ static void print_doc(const struct tm_doc *doc, const char *path, bool runs)
 {
     json_t *o = json_pack("{s:s}", "source", path);
     if (doc->err.status != TM_OK) {
-        json_object_set_new(o, "error", json_sprintf("%s: %s", tm_status_code(doc->err.status),
-                                                     doc->err.text));
+        json_object_set_new(o, "error",
+                            json_sprintf("%s: %s", tm_status_code(doc->err.status), doc->err.text));
     } else {
         json_t *authors = json_array(), *removed = json_object(), *list = json_array();
         for (size_t i = 0; i < doc->n_authors; i++)
@@ -21,10 +21,10 @@ static void print_doc(const struct tm_doc *doc, const char *path, bool runs)
             json_object_set_new(removed, doc->cleaning.removed[i].rule,
                                 json_integer(doc->cleaning.removed[i].count));
         for (size_t i = 0; runs && i < doc->n_runs; i++)
-            json_array_append_new(list, json_pack("[i,i,i,b]", (int)doc->runs[i].text_start,
-                                                  (int)doc->runs[i].source_start,
-                                                  (int)doc->runs[i].source_end,
-                                                  (int)doc->runs[i].exact));
+            json_array_append_new(list,
+                                  json_pack("[i,i,i,b]", (int)doc->runs[i].text_start,
+                                            (int)doc->runs[i].source_start,
+                                            (int)doc->runs[i].source_end, (int)doc->runs[i].exact));
         json_object_set_new(o, "text", json_stringn(doc->text, doc->text_len));
         json_object_set_new(o, "title", doc->title ? json_string(doc->title) : json_null());
         json_object_set_new(o, "lang", doc->lang ? json_string(doc->lang) : json_null());

@@ -119,8 +119,12 @@ static void run_all(struct tm_engine *e, struct golden *cases, int n)
         struct golden *g = &cases[i];
         size_t size = tm_engine_output_size(e, (int32_t)g->n_ids);
         g->got = calloc(size, sizeof *g->got);
-        struct tm_sequence seq = {.ids = g->ids, .n_ids = (int32_t)g->n_ids, .skip = g->skip,
-                                  .n_first = (int32_t)g->n_first, .out = g->got, .out_size = size};
+        struct tm_sequence seq = {.ids = g->ids,
+                                  .n_ids = (int32_t)g->n_ids,
+                                  .skip = g->skip,
+                                  .n_first = (int32_t)g->n_first,
+                                  .out = g->got,
+                                  .out_size = size};
         if (tm_engine_fits(e, &seq, &err) != TM_OK)
             die("golden does not fit", &err);
         tm_assert(tm_engine_submit(e, &seq, (uint64_t)i) == TM_OK);
@@ -167,8 +171,9 @@ static bool compare(const struct tm_engine *e, const char *folder, const char *d
             labels += !same_label(g, c, width);
     }
     bool ok = worst_ratio <= 1 && labels == 0;
-    printf("%-40s %-7s %2d sequences, worst error %.2e, %.3g of the tolerance, %d labels differ%s\n",
-           folder, device, n, worst, worst_ratio, labels, ok ? "" : "  FAILED");
+    printf(
+        "%-40s %-7s %2d sequences, worst error %.2e, %.3g of the tolerance, %d labels differ%s\n",
+        folder, device, n, worst, worst_ratio, labels, ok ? "" : "  FAILED");
     return ok;
 }
 

@@ -345,7 +345,7 @@ def main():
          layer_norm_eps=1e-5, **odd, **labels(3))
     case("roberta-token", "Roberta", "token", pads=2, pad_token_id=2, bos_token_id=0,
          type_vocab_size=1, **{**small, "max_position_embeddings": 70}, **labels(4))
-    case("roberta-span", "Roberta", "span", pads=1, type_vocab_size=1, **small)
+    case("roberta-span", "Roberta", "span", pads=1, type_vocab_size=2, pair=True, **small)
     case("xlm-roberta-sequence", "XLMRoberta", "sequence", pads=1, type_vocab_size=1, **small,
          **labels(3))
     case("camembert-token", "Camembert", "token", pads=1, type_vocab_size=1, **small, **labels(3))

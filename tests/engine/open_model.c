@@ -11,8 +11,8 @@ int main(int argc, char **argv)
     struct tm_engine_limits limits = {.threads = 1, .batch_tokens = 64, .queue = 4};
     if (argc < 2)
         return 64;
-    enum tm_status s = tm_engine_open(argv[1], argc > 2 ? argv[2] : NULL, "ref", "auto", &limits,
-                                      &e, &err);
+    enum tm_status s =
+        tm_engine_open(argv[1], argc > 2 ? argv[2] : NULL, "ref", "auto", &limits, &e, &err);
     tm_assert(s == err.status); /* the message belongs to what is returned */
     if (s == TM_OK)
         printf("OK %s\n", tm_engine_info(e)->architecture);

@@ -24,8 +24,8 @@ static void test_plan(void **arg)
         int n = 1 + rand() % 60;
         for (int i = 0; i < n; i++) {
             int32_t first = rand() % 50;
-            b[i] = (struct buffer){.cols = 1 + rand() % 40, .first = first,
-                                   .last = first + rand() % 6};
+            b[i] = (struct buffer){
+                .cols = 1 + rand() % 40, .first = first, .last = first + rand() % 6};
         }
         size_t total = plan_place(b, n, 33);
         for (int i = 0; i < n; i++) {
@@ -88,10 +88,10 @@ static void test_buckets(void **arg)
 {
     (void)arg;
     static const int32_t expected[][2] = {
-        {0, 0},     {-1, 1},    {-7, 7},    {-8, 8},    {-11, 8},   {-12, 9},    {-15, 9},
-        {-16, 10},  {-22, 10},  {-23, 11},  {-31, 11},  {-32, 12},  {-45, 12},   {-46, 13},
-        {-63, 13},  {-64, 14},  {-90, 14},  {-91, 15},  {-128, 15}, {1, 17},     {7, 23},
-        {8, 24},    {16, 26},   {64, 30},   {128, 31},
+        {0, 0},    {-1, 1},   {-7, 7},   {-8, 8},   {-11, 8},   {-12, 9},  {-15, 9},
+        {-16, 10}, {-22, 10}, {-23, 11}, {-31, 11}, {-32, 12},  {-45, 12}, {-46, 13},
+        {-63, 13}, {-64, 14}, {-90, 14}, {-91, 15}, {-128, 15}, {1, 17},   {7, 23},
+        {8, 24},   {16, 26},  {64, 30},  {128, 31},
     };
     int32_t bucket[2 * BUCKET_REACH + 1];
     tables_buckets(bucket);

@@ -35,14 +35,14 @@ static enum tm_status service(void *self, unsigned wait_ms, struct tm_err *err)
 static struct tm_doc *make_doc(struct fake *f, uint64_t i)
 {
     struct fake_lane *lane = &f->lane[i];
-    struct tm_doc *d = tm_doc_create(1 << 20);
+    struct tm_doc *d = tm_doc_create(4 << 20);
     if (d == NULL)
         abort();
     d->rec.lane = i;
     d->rec.epoch = lane->epoch;
     d->rec.seq = lane->give++;
     d->rec.lane_name = d->rec.path = tm_arena_printf(d->arena, "lane %d", (int)i);
-    d->rec.data = tm_arena_strdup(d->arena, "text");
+    d->rec.data = tm_arena_alloc(d->arena, f->record_bytes);
     d->rec.len = f->record_bytes;
     d->rec.many = f->records != 1;
     d->rec.last = f->records != 0 && lane->give == f->records;

@@ -22,9 +22,10 @@ struct fake {
     struct fake_lane {
         uint32_t epoch;
         uint64_t give, committed, delivered;
-        bool ended;
+        _Atomic bool ended;
         enum tm_status status; /* of the last document delivered */
         uint32_t attempts;
+        _Atomic unsigned tries; /* a script's own */
     } lane[FAKE_LANES];
     _Atomic size_t in_stages, delivers_done, troubles;
     _Atomic size_t outstanding, most_outstanding; /* given and not committed */

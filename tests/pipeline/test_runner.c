@@ -219,7 +219,7 @@ static void memory_is_short(struct fake *f, struct tm_doc *doc)
 {
     if (doc->rec.lane == 3 && doc->rec.seq == 5)
         tm_doc_fail(doc, "clean", TM_NOMEM, "it eats");
-    else if (doc->rec.seq == 5 && doc->rec.lane < 6 && f->lane[doc->rec.lane].attempts++ == 0)
+    else if (doc->rec.seq == 5 && doc->rec.lane < 6 && f->lane[doc->rec.lane].tries++ == 0)
         tm_doc_fail(doc, "clean", TM_NOMEM, "its neighbour eats");
 }
 

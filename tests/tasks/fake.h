@@ -56,7 +56,7 @@ struct fake_pipeline {
     struct tm_models *models;
     const struct tm_task *task;
     size_t n_tasks;
-    char folder[64];
+    char folder[128];
 };
 /* entries: { "task", "summary", "sentences", "2", NULL, "task", … NULL, NULL }. */
 enum tm_status fake_open(struct fake_pipeline *p, const char *const *entries, struct tm_err *err);

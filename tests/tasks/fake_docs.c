@@ -58,10 +58,11 @@ struct tm_doc *fake_text(const char *sentences)
 enum tm_status fake_open(struct fake_pipeline *p, const char *const *entries, struct tm_err *err)
 {
     *p = (struct fake_pipeline){.models = NULL};
-    snprintf(p->folder, sizeof p->folder, "/tmp/textmill-tasks-XXXXXX");
+    const char *tmp = getenv("TMPDIR");
+    snprintf(p->folder, sizeof p->folder, "%s/textmill-tasks-XXXXXX", tmp != NULL ? tmp : "/tmp");
     assert_non_null(mkdtemp(p->folder));
     for (size_t i = 0; i < FAKE_MODELS && fake_models[i].name != NULL; i++) {
-        char path[128];
+        char path[256];
         snprintf(path, sizeof path, "%s/%s", p->folder, fake_models[i].name);
         assert_int_equal(mkdir(path, 0700), 0);
     }
@@ -87,7 +88,7 @@ void fake_close(struct fake_pipeline *p)
     tm_models_close(p->models);
     tm_conf_finish(&p->conf);
     for (size_t i = 0; i < FAKE_MODELS && fake_models[i].name != NULL; i++) {
-        char path[128];
+        char path[256];
         snprintf(path, sizeof path, "%s/%s", p->folder, fake_models[i].name);
         rmdir(path);
     }

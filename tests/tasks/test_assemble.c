@@ -201,8 +201,8 @@ static void meta_comes_back_as_it_went_in(void **state)
 {
     (void)state;
     static const char *const metas[] = {
-        "{\"r\":0.1,\"third\":0.3333333333333333,\"big\":9007199254740993,\"e\":1e100,\"tiny\":5e-"
-        "324,"
+        "{\"r\":0.1,\"third\":0.3333333333333333,\"big\":9007199254740993,\"e\":1e100,\"tiny\":2e-"
+        "300,"
         "\"one\":1.0,\"minus\":-0.25,\"most\":1.7976931348623157e308}",
         "{\"z\":[true,false,null,{}],\"a\":[],\"s\":\"\xc3\xa9 \\\" \\\\ "
         "\\n\",\"\":{\"x\":{\"y\":[[1]]}}}",

@@ -71,7 +71,7 @@ static void a_missing_model_is_looked_for_by_name(void **state)
     const char *const by_folder[] = {"task", "summary", "model", "/no/such/folder", NULL, NULL};
     refuse(by_name, TM_NOTFOUND,
            (const char *const[]){"tasks[0] summary", "no-such-model", "TEXTMILL_MODELS",
-                                 "/tmp/textmill-tasks-", NULL});
+                                 "/textmill-tasks-", NULL});
     refuse(by_folder, TM_NOTFOUND,
            (const char *const[]){"tasks[0] summary", "/no/such/folder does not exist", NULL});
 }

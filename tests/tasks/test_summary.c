@@ -176,6 +176,11 @@ static void a_repeated_sentence_is_taken_once(void **state)
     const json_t *r = run(&p, "2", "0", &doc);
     assert_string_equal(used(r), "0 3");
     end(&p, doc);
+    /* Rather a short summary than one that repeats itself. */
+    doc = fake_text("a a a b c|a a a b c|a a a b c|a a a b c");
+    r = run(&p, "2", "0", &doc);
+    assert_string_equal(used(r), "0");
+    end(&p, doc);
 }
 
 /* The middle sentence is longer than the model takes: all of its words are read, and its vector is

@@ -1,0 +1,52 @@
+/* Finding the article in a page: which blocks of text belong to it. */
+#ifndef CLEAN_EXTRACT_H
+#define CLEAN_EXTRACT_H
+
+#include "page.h"
+#include "writer.h"
+
+/* What is left of an element's subtree. */
+struct tm_sums {
+    uint32_t chars, link_chars;
+    uint32_t links, short_links; /* links with text; those under 10 characters */
+};
+
+/* Scratch of the search, reused from page to page. Every array is as long as the page's. */
+struct tm_extract {
+    const struct tm_page *page;
+    uint8_t *dead;        /* per element: the rule that took it and all inside out, or 0 */
+    uint8_t *spare;       /* per element: dead as it was */
+    uint8_t *gone;        /* per piece: inside something dead */
+    uint8_t *keep;        /* per block: belongs to the article */
+    struct tm_sums *sums; /* per element */
+    size_t sized_block;   /* whose living code points are known: sized_chars; SIZE_MAX: none */
+    uint32_t sized_chars;
+    struct tm_buf dead_, spare_, gone_, keep_, sums_;
+};
+
+enum tm_status tm_extract_init(struct tm_extract *x, const struct tm_page *page,
+                               struct tm_err *err);
+void tm_extract_finish(struct tm_extract *x);
+
+/* Renews gone and sums after elements died. */
+void tm_extract_sum(struct tm_extract *x);
+/* Code points of the blocks kept, and how many those are. */
+uint32_t tm_extract_kept(const struct tm_extract *x, uint32_t *ret_blocks);
+/* The first block whose text begins at or after a piece. Blocks are in order of their pieces. */
+size_t tm_extract_first_block(const struct tm_page *p, uint32_t piece);
+/* What is alive of one block. */
+struct tm_stats tm_extract_block(const struct tm_extract *x, size_t block);
+
+/* Candidate: containers by their names, pruned. Returns the code points it keeps. */
+uint32_t tm_landmark_find(struct tm_extract *x);
+/* The net: <article> elements, else paragraphs, else all text. */
+uint32_t tm_baseline_find(struct tm_extract *x);
+/* Everything that is text, for XML. */
+uint32_t tm_baseline_all(struct tm_extract *x);
+
+/* Writes the kept blocks. */
+void tm_serialize(const struct tm_extract *x, struct tm_writer *w);
+/* "html/body/div[2]/p[1]" of an element, in the arena; NULL when it would be absurdly long. */
+const char *tm_serialize_path(const struct tm_page *p, uint32_t node, struct tm_arena *arena);
+
+#endif

@@ -1,0 +1,171 @@
+/* Article extraction on small pages: what belongs to the article stays, the rest of the page goes,
+ * and the page's statements about itself become metadata. */
+#include "helper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static char *read_page(const char *name, size_t *ret_len)
+{
+    char path[4096];
+    struct tm_buf b = {0};
+    struct tm_err err = {0};
+    const char *dir = getenv("TEST_PAGES");
+    assert_non_null(dir);
+    assert_true((size_t)snprintf(path, sizeof path, "%s/%s", dir, name) < sizeof path);
+    if (tm_read_file(path, 1 << 20, &b, &err) != TM_OK)
+        fail_msg("%s", err.text);
+    *ret_len = b.len;
+    return b.data;
+}
+
+static const struct tm_paragraph *paragraph(const struct tm_doc *doc, const char *begins)
+{
+    for (size_t i = 0; i < doc->n_paragraphs; i++)
+        if (strncmp(doc->text + doc->paragraphs[i].span.start, begins, strlen(begins)) == 0)
+            return &doc->paragraphs[i];
+    fail_msg("no paragraph begins with %s", begins);
+    return NULL;
+}
+
+static void test_news(void **state)
+{
+    size_t len;
+    char *page = read_page("news.html", &len);
+    struct tm_doc *doc = clean_text(*state, "news.html", page);
+    check_offsets(doc, page, len);
+    static const char *const kept[] = {
+        "The harbour bridge reopened to traffic on Saturday morning, six weeks after a winter "
+        "storm "
+        "tore away part",
+        "“It is a relief,” said Mayor Rosa Field. “The ferry could never carry everybody who needs "
+        "to "
+        "cross.”",
+        "What was repaired\n\nthe railing on the northern side\n\npumps and cables",
+        "We worked through eleven nights of frost.",
+        "Part\tCost\n\nRailing\t2.1 million",
+        "the council said in a statement.",
+    };
+    static const char *const gone[] = {
+        "cookies",   "Sport",         "Share on",   "Photo:",    "Subscribe",
+        "Related",   "Ferry company", "Comments",   "two hours", "Most read",
+        "Copyright", "By Ada",        "color: red", "schema.org"};
+    for (size_t i = 0; i < TM_COUNTOF(kept); i++)
+        assert_has(doc, kept[i]);
+    for (size_t i = 0; i < TM_COUNTOF(gone); i++)
+        assert_lacks(doc, gone[i]);
+    assert_string_equal(doc->title, "Harbour bridge reopens after storm repairs");
+    assert_string_equal(doc->published_at, "2026-01-31T06:30:00Z");
+    assert_string_equal(doc->modified_at, "2026-01-31T09:00:00Z");
+    assert_string_equal(doc->url, "https://lamp.example/2026/01/31/bridge");
+    assert_string_equal(doc->source, "The Daily Lamp");
+    assert_string_equal(doc->lang, "en-GB");
+    assert_string_equal(doc->lang_from, "html");
+    assert_string_equal(doc->page_type, "article");
+    assert_string_equal(doc->kind, "news");
+    assert_int_equal(doc->n_authors, 2);
+    assert_string_equal(doc->authors[0], "Ada Finch");
+    assert_string_equal(doc->authors[1], "Tom Reed");
+    assert_string_equal(doc->cleaning.method, "landmark");
+    assert_int_equal(removed(doc, "newsletter"), 1);
+    tm_doc_destroy(doc);
+    free(page);
+}
+
+static void test_paragraphs(void **state)
+{
+    size_t len;
+    char *page = read_page("news.html", &len);
+    struct tm_doc *doc = clean_text(*state, "news.html", page);
+    static const struct {
+        const char *begins;
+        enum tm_block kind;
+        const char *path;
+    } want[] = {
+        {"The harbour", TM_BLOCK_P, "html/body/main[1]/article[1]/div[3]/p[1]"},
+        {"What was", TM_BLOCK_HEADING, "html/body/main[1]/article[1]/div[3]/h2[1]"},
+        {"pumps", TM_BLOCK_LI, "html/body/main[1]/article[1]/div[3]/ul[1]/li[2]"},
+        {"We worked", TM_BLOCK_QUOTE, "html/body/main[1]/article[1]/div[3]/blockquote[1]/p[1]"},
+        {"Railing", TM_BLOCK_TABLE_ROW, "html/body/main[1]/article[1]/div[3]/table[1]/tr[2]"},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(want); i++) {
+        const struct tm_paragraph *p = paragraph(doc, want[i].begins);
+        assert_int_equal(p->kind, want[i].kind);
+        assert_string_equal(p->path, want[i].path);
+    }
+    tm_doc_destroy(doc);
+    free(page);
+}
+
+/* A page of the nineties: layout table, no paragraphs, two <br> between them. */
+static void test_divs(void **state)
+{
+    size_t len;
+    char *page = read_page("divs.html", &len);
+    struct tm_doc *doc = clean_text(*state, "divs.html", page);
+    check_offsets(doc, page, len);
+    assert_has(doc, "a hand high already.\n\nI walked up to the chapel yesterday.");
+    assert_has(doc, "I was glad of the old coat.");
+    assert_string_equal(doc->title, "Letters from the valley");
+    assert_string_equal(doc->published_at, "2019-05-04");
+    assert_string_equal(doc->authors[0], "Nora Hill");
+    tm_doc_destroy(doc);
+    free(page);
+}
+
+static void test_guard(void **state)
+{
+    size_t len;
+    char *page = read_page("aside.html", &len);
+    struct tm_doc *doc = clean_text(*state, "aside.html", page);
+    check_offsets(doc, page, len);
+    assert_has(doc, "Some sites wrap everything in the wrong element");
+    assert_has(doc, "keeping a line too many.");
+    assert_lacks(doc, "Start");
+    tm_doc_destroy(doc);
+    free(page);
+}
+
+/* The article is filled in by scripts, but the page says it in JSON-LD too. */
+static void test_witness(void **state)
+{
+    static const char page[] =
+        "<html><head><script "
+        "type='application/ld+json'>{\"@type\":\"NewsArticle\",\"headline\":\"H &amp; "
+        "I\",\"author\":\"Kim\",\"articleBody\":\"The council has voted for the new tram line, "
+        "which will run "
+        "from the station to the lake from next summer on.\\nOpponents say that it costs too "
+        "much.\"}</script></head><body><div id=root></div><p>Loading.</p></body></html>";
+    struct tm_doc *doc = clean_text(*state, "a.html", page);
+    check_offsets(doc, page, sizeof page - 1);
+    assert_string_equal(doc->cleaning.method, "json-ld");
+    assert_has(doc, "from next summer on.\n\nOpponents say");
+    assert_string_equal(doc->title, "H & I");
+    assert_string_equal(doc->authors[0], "Kim");
+    tm_doc_destroy(doc);
+}
+
+static int setup(void **state)
+{
+    static struct cleaning c;
+    cleaning_open(&c);
+    *state = &c;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    cleaning_close(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_news),    cmocka_unit_test(test_paragraphs),
+        cmocka_unit_test(test_divs),    cmocka_unit_test(test_guard),
+        cmocka_unit_test(test_witness),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}

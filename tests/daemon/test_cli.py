@@ -1,0 +1,106 @@
+"""The command line: help of every verb, usage errors, the pages made from the table of keys."""
+import json
+
+from harness import OK, USAGE, Case, embedder, main, run
+
+VERBS = ["run", "once", "check", "extract", "tokenize", "infer", "models", "config", "version"]
+
+
+class CommandLine(Case):
+    def test_help_names_every_verb_and_exit_code(self):
+        for args in (["--help"], ["-h"], ["help"]):
+            done = self.expect(run(*args), OK)
+            for verb in VERBS:
+                self.assertRegex(done.out, rf"(?m)^  {verb} +\w")
+            for code in ("64 usage", "65 bad data", "66 input", "78 configuration"):
+                self.assertIn(code, done.out)
+
+    def test_each_verb_has_its_help(self):
+        for verb in VERBS:
+            done = self.expect(run(verb, "--help"), OK)
+            self.assertIn(f"Usage: textmill {verb}", done.out)
+            self.assertEqual(done.err, "")
+        self.assertIn("-c, --config FILE", run("once", "--help").out)
+
+    def test_usage_errors_say_the_remedy(self):
+        cases = [
+            ([], "Usage: textmill VERB"),
+            (["frobnicate"], "no verb frobnicate"),
+            (["once"], "-c FILE"),
+            (["once", "-c"], "--config needs FILE"),
+            (["once", "--confg", "x"], "no option --confg"),
+            (["once", "-c", "x", "stray"], "takes no operand like stray"),
+            (["once", "--no-progress=1", "-c", "x"], "--no-progress takes no value"),
+            (["check"], "-c FILE"),
+            (["tokenize"], "-m DIR"),
+            (["infer"], "-m DIR"),
+            (["infer", "-m", "x", "--threads", "many"], "--threads takes a whole number"),
+            (["infer", "-m", "x", "--threads=-1"], "from 0 to 1024"),
+            (["models"], "list, inspect DIR, verify DIR or bench"),
+            (["models", "inspect"], "models inspect DIR"),
+            (["models", "polish", "x"], "list, inspect DIR"),
+            (["config"], "example, schema or reference"),
+            (["config", "poem"], "there is no poem"),
+            (["extract", "--kind", "poem", "x"], "--kind"),
+        ]
+        for args, says in cases:
+            with self.subTest(args=args):
+                done = self.expect(run(*args), USAGE)
+                self.assertIn(says, done.err)
+                self.assertEqual(done.out, "")
+
+    def test_options_may_be_written_in_three_ways(self):
+        for args in (["-c", "/no/file"], ["-c/no/file"], ["--config", "/no/file"], ["--config=/no/file"]):
+            self.assertIn("/no/file", run("check", *args).err)
+
+    def test_version(self):
+        self.assertRegex(self.expect(run("version"), OK).out, r"^textmill \d+\.\d+\.\d+\n")
+        self.assertEqual(run("--version").out, run("version").out)
+        facts = json.loads(self.expect(run("version", "--json"), OK).out)
+        self.assertEqual(facts["devices"], ["cpu"])
+        self.assertGreaterEqual(facts["cores"], 1)
+
+    def test_pages_of_the_table_of_keys(self):
+        schema = json.loads(self.expect(run("config", "schema"), OK).out)
+        self.assertIn("source", schema["properties"])
+        self.assertIn("| `source.spool.path` |", self.expect(run("config", "reference"), OK).out)
+
+    def test_the_example_is_a_configuration_once_its_paths_are_filled_in(self):
+        box = self.box()
+        lines = self.expect(run("config", "example"), OK).out
+        box.config.write_text(lines)
+        done = run("check", "-c", box.config)
+        self.assertNotIn("unknown", done.err)
+        self.assertNotIn("expected", done.err)
+
+
+class Models(Case):
+    def test_list_inspect_verify(self):
+        box = self.box()
+        embedder(box.folder / "tiny")
+        (box.folder / "not-a-model").mkdir()
+        env = {"TEXTMILL_MODELS": str(box.folder), "XDG_DATA_HOME": "/nonexistent"}
+        listed = self.expect(run("models", "list", "--json", env=env), OK).lines
+        self.assertEqual([m["name"] for m in listed], ["tiny"])
+        facts = json.loads(self.expect(run("models", "inspect", "tiny", "--json", env=env), OK).out)
+        self.assertEqual(facts["architecture"], "BertModel")
+        self.assertEqual(facts["head"], "embedding")
+        self.assertTrue(facts["tokenizer"])
+        self.assertEqual(len(facts["sha256"]), 64)
+        done = self.expect(run("models", "verify", box.folder / "tiny"), OK)
+        self.assertIn(facts["sha256"], done.out)
+
+    def test_bench_prints_one_object(self):
+        box = self.box()
+        embedder(box.folder / "tiny")
+        args = ["models", "bench", "-m", box.folder / "tiny", "--json", "--sequences", "8"]
+        facts = json.loads(self.expect(run(*args, "--source-tokens", "3-9"), OK).out)
+        self.assertGreater(facts["sequences_per_s"], 0)
+        self.assertGreaterEqual(facts["tokens_per_s"], 3 * facts["sequences_per_s"])
+        for wrong in ("0", "9-3", "a-b", "5-100000", "-"):
+            done = self.expect(run(*args, "--source-tokens=" + wrong), USAGE)
+            self.assertIn("--source-tokens takes a length or a range", done.err)
+
+
+if __name__ == "__main__":
+    main()
