@@ -391,6 +391,6 @@ enum step reader_step(struct reader *r, tm_resume_fn *resume, void *arg, struct 
     case PHASE_END:
         break;
     }
-    tm_assert(!"no record after the last");
+    tm_assert(false); /* no record after the last */
     return STEP_NOMEM;
 }

@@ -14,7 +14,7 @@ static const char *scratch_folder(void)
 {
     static char folder[64];
     if (folder[0] == '\0') {
-        strcpy(folder, "/dev/shm/textmill-fuzz-XXXXXX");
+        snprintf(folder, sizeof folder, "/dev/shm/textmill-fuzz-XXXXXX");
         if (mkdtemp(folder) == NULL)
             abort();
     }

@@ -8,24 +8,26 @@
 #include <unistd.h>
 
 struct folder {
-    char path[64];
+    char path[256];
 };
 
 static inline bool folder_make(struct folder *f)
 {
-    snprintf(f->path, sizeof f->path, "/tmp/textmill-tokenize-XXXXXX");
+    const char *where = getenv("TMPDIR");
+    snprintf(f->path, sizeof f->path, "%s/textmill-tokenize-XXXXXX",
+             where != NULL ? where : P_tmpdir);
     return mkdtemp(f->path) != NULL;
 }
 
-static inline void folder_file(const struct folder *f, const char *name, char out[128])
+static inline void folder_file(const struct folder *f, const char *name, char out[320])
 {
-    snprintf(out, 128, "%s/%s", f->path, name);
+    snprintf(out, 320, "%s/%s", f->path, name);
 }
 
 static inline bool folder_write(const struct folder *f, const char *name, const char *text,
                                 size_t n)
 {
-    char path[128];
+    char path[320];
     folder_file(f, name, path);
     FILE *file = fopen(path, "w");
     if (file == NULL)
@@ -37,7 +39,7 @@ static inline bool folder_write(const struct folder *f, const char *name, const 
 static inline void folder_remove(const struct folder *f)
 {
     static const char *const names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json"};
-    char path[128];
+    char path[320];
     for (size_t i = 0; i < TM_COUNTOF(names); i++) {
         folder_file(f, names[i], path);
         unlink(path);

@@ -358,7 +358,7 @@ static void a_vocabulary_file_is_enough(void **state)
     static const int32_t lower[] = {2, 10, 8, 9, 4, 3}, cased[] = {2, 6, 8, 9, 4, 3};
     static const char config[] = "{\"do_lower_case\":false,\"tokenize_chinese_chars\":true,"
                                  "\"strip_accents\":null,\"mask_token\":{\"content\":\"[MASK]\"}}";
-    char path[128];
+    char path[320];
     struct tm_err err = {0};
     struct tm_tokenizer *t = NULL;
     struct tm_encoding e = {0};

@@ -16,7 +16,7 @@ SAMPLES = [
     "http://example.com/a?b=c&d=e#f user@example.org #tag @name $5 €10 £3 a_b", "[CLS] [SEP] [MASK] [PAD] [UNK] [mask] x[MASK]y",
     "  [MASK]  ", "[MASK][MASK]", "##ing ##", "ΑΣ ΣΑΣ ς Σ", "\u212b \u2126 ﷺ ㌀ ㍿ ½ ⅷ ①", "日\u3099本\u309a か\u3099", "x" * 99 + " " + "x" * 100 + " " + "x" * 101,
     "\ud7ff \ue000 \uf8ff \U000e0001 \U000f0000 \U0010ffff", "\u0f73\u0f71\u0f72 \u0cc6\u0cc2\u0cd5", "~`!@#$%^&*()-_=+[]{}\\|;:'\",.<>/?",
-    "\t tab\tseparated\tvalues\r\nline\rline\n", "word\u0300\u0301\u0302\u0303word", "ſtraße Ǆ ŉ ΐ ﬃ", "1\u0661\u06f1\u0967\u00b2\u2167\u3007十",
+    "\t tab\tseparated\tvalues\r\nline\rline\n", "word\u0300\u0301\u0302\u0303word", "a\u0310\u0301 o\u030d\u0308\u0323 \u0310\u0301 e\u0334\u0301", "ſtraße Ǆ ŉ ΐ ﬃ", "1\u0661\u06f1\u0967\u00b2\u2167\u3007十",
 ]
 
 ALPHABETS = [

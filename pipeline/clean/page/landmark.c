@@ -13,6 +13,9 @@ enum {
     GUARD = 7,         /* pruning by name must leave 1/7 */
     FARM_LINKS = 4,    /* more links, nearly nothing else: a link farm */
     FARM_AVERAGE = 100,
+    LONG = 3000,    /* nobody doubts an article of this length; a shorter one … */
+    PAGE_SHARE = 5, /* … is in doubt when the page has several times its text, and … */
+    MUCH_MORE = 4,  /* … gives way to a later tier with this many times its text */
     PARTS_MOST = 32, /* of an article in several containers, each … */
     PART_SHARE = 3,  /* … with 1/3 of the text of the largest */
 };
@@ -258,12 +261,19 @@ uint32_t tm_landmark_find(struct tm_extract *x)
     tm_extract_sum(x);
     if (!tm_buf_append(&start, x->dead, nodes))
         return 0;
+    uint32_t all = running_text(x, 0), most = 0;
+    uint8_t best = 0;
     for (int i = 0; i < TIER_COUNT; i++) {
-        uint32_t blocks, chars = try_containers(x, (uint8_t)(1 << i), &blocks);
-        if (blocks > 1 && chars >= ENOUGH)
-            return chars;
+        uint8_t tier = (uint8_t)(1 << i);
+        uint32_t blocks, chars = try_containers(x, tier, &blocks);
+        if (blocks > 1 && chars >= ENOUGH && chars > most * MUCH_MORE) {
+            if (chars >= LONG || (uint64_t)chars * PAGE_SHARE >= all)
+                return chars;
+            most = chars;
+            best = tier;
+        }
         memcpy(x->dead, start.data, nodes);
         tm_extract_sum(x);
     }
-    return sweep(x);
+    return best != 0 ? try_containers(x, best, &(uint32_t){0}) : sweep(x);
 }
