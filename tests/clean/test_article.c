@@ -146,6 +146,80 @@ static void test_witness(void **state)
     tm_doc_destroy(doc);
 }
 
+#define SENTENCE_A                                                                                 \
+    "The first half of the report describes how the river rose within one night in March. "
+#define SENTENCE_B                                                                                 \
+    "Nobody in the lower village had seen such a flood, and most people slept through it. "
+#define SENTENCE_C                                                                                 \
+    "In the morning the mill stood in water up to its windows, and the bridge had gone. "
+#define SENTENCE_D                                                                                 \
+    "The council met at noon in the school, which lies on the hill above the old market. "
+
+/* Each page must keep SENTENCE_A to SENTENCE_D, and nothing of "furniture". */
+static const struct {
+    const char *name, *page;
+} shapes[] = {
+    {"pruning by name that would take nearly all is undone",
+     "<div class=entry-content><p>Short start.</p><div class=related><p>" SENTENCE_A
+     "<p>" SENTENCE_B "<p>" SENTENCE_C "<p>" SENTENCE_D "</div></div>"},
+    {"a form around the page is a wrapper",
+     "<form><div id=content><p>" SENTENCE_A "<p>" SENTENCE_B "<p>" SENTENCE_C "<p>" SENTENCE_D
+     "</div></form><form>furniture <label>furniture</label></form>"},
+    {"an article in two containers",
+     "<div class=article-body><p>" SENTENCE_A SENTENCE_A "</p><p>" SENTENCE_B SENTENCE_B
+     "</p></div><div><p>furniture</p></div>"
+     "<div class=article-body><p>" SENTENCE_C SENTENCE_C "</p><p>" SENTENCE_D "</p></div>"},
+    {"a small container in a long page is in doubt",
+     "<article><div class=post-text><p>" SENTENCE_A SENTENCE_B "</p><p>" SENTENCE_C SENTENCE_D
+     "</p></div><p>" SENTENCE_C SENTENCE_A "</p><p>" SENTENCE_A SENTENCE_C SENTENCE_B SENTENCE_D
+         SENTENCE_A SENTENCE_B SENTENCE_C SENTENCE_A SENTENCE_D SENTENCE_C SENTENCE_B SENTENCE_A
+             SENTENCE_D SENTENCE_C SENTENCE_A SENTENCE_B SENTENCE_C SENTENCE_D
+     "and so it ended.</p></article>"},
+};
+
+static void test_shapes(void **state)
+{
+    for (size_t i = 0; i < TM_COUNTOF(shapes); i++) {
+        print_message("%s\n", shapes[i].name);
+        struct tm_doc *doc = clean_text(*state, "a.html", shapes[i].page);
+        check_offsets(doc, shapes[i].page, strlen(shapes[i].page));
+        assert_string_equal(doc->cleaning.method, "landmark");
+        assert_has(doc, "describes how the river rose");
+        assert_has(doc, "most people slept");
+        assert_has(doc, "the mill stood in water");
+        assert_has(doc, "above the old market.");
+        assert_lacks(doc, "furniture");
+        if (strstr(shapes[i].page, "and so it ended") != NULL)
+            assert_has(doc, "and so it ended");
+        tm_doc_destroy(doc);
+    }
+}
+
+/* A date that is none gives way to the next source; the address is the last. */
+static void test_dates(void **state)
+{
+    static const struct {
+        const char *head, *date;
+    } cases[] = {
+        {"<meta name=date content='Tue Jan 28'><meta name=pubdate content='2020-01-28'>",
+         "2020-01-28"},
+        {"<meta property='article:published_time' content='2020-01-28T09:00:00+01:00'>",
+         "2020-01-28T09:00:00+01:00"},
+        {"<link rel=canonical href='https://x.example/2019/07/04/a'>", "2019-07-04"},
+        {"<meta name=date content='28.1.2020'>", NULL},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        char page[512];
+        snprintf(page, sizeof page, "<html><head>%s</head><body><p>x</body></html>", cases[i].head);
+        struct tm_doc *doc = clean_text(*state, "a.html", page);
+        if (cases[i].date == NULL)
+            assert_null(doc->published_at);
+        else
+            assert_string_equal(doc->published_at, cases[i].date);
+        tm_doc_destroy(doc);
+    }
+}
+
 static int setup(void **state)
 {
     static struct cleaning c;
@@ -165,7 +239,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_news),    cmocka_unit_test(test_paragraphs),
         cmocka_unit_test(test_divs),    cmocka_unit_test(test_guard),
-        cmocka_unit_test(test_witness),
+        cmocka_unit_test(test_witness), cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_dates),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -17,7 +17,8 @@ from tokenizers import normalizers as n
 from tokenizers import pre_tokenizers as p
 from tokenizers import processors as post
 
-import wheel
+sys.dont_write_bytecode = True
+import wheel  # noqa: E402
 
 PIECES = ["un", "##aff", "##able", "play", "##ing", "the", "##s", "em", "##bed", "##ding", "hello", "world", "don", "day",
           "##day", "quick", "brown", "fox", "jump", "over", "lazy", "dog", "the quick", "##ing", "##x##"]

@@ -12,7 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-import wheel
+sys.dont_write_bytecode = True
+import wheel  # noqa: E402
 
 failures = 0
 

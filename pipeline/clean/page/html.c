@@ -258,7 +258,7 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar **atts)
         return;
     struct tm_page *p = x->p;
     x->last = position(x);
-    if (x->beyond > 0 || LEN(x->levels, struct level) >= x->limits->depth) {
+    if (LEN(x->levels, struct level) >= x->limits->depth) {
         p->depth_capped = true; /* the text goes on, its elements do not */
         x->beyond++;
         return;

@@ -13,9 +13,9 @@ enum {
     GUARD = 7,         /* pruning by name must leave 1/7 */
     FARM_LINKS = 4,    /* more links, nearly nothing else: a link farm */
     FARM_AVERAGE = 100,
-    LONG = 3000,    /* nobody doubts an article of this length; a shorter one … */
-    PAGE_SHARE = 5, /* … is in doubt when the page has several times its text, and … */
-    MUCH_MORE = 4,  /* … gives way to a later tier with this many times its text */
+    LONG = 3000,     /* nobody doubts an article of this length; a shorter one … */
+    PAGE_SHARE = 5,  /* … is in doubt when the page has several times its text, and … */
+    MUCH_MORE = 3,   /* … gives way to a later tier with this many times its text */
     PARTS_MOST = 32, /* of an article in several containers, each … */
     PART_SHARE = 3,  /* … with 1/3 of the text of the largest */
 };
