@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Scores article extraction on the pages of Trafilatura's evaluation set.
 
-    bench/extract.py TOOL [DATA]        e.g.  bench/extract.py build/daemon/textmill
+    bench/extract.py TEXTMILL [DATA]        e.g.  bench/extract.py build/daemon/textmill
 
-TOOL is the textmill binary (called as `TOOL extract FILE...`) or any program that takes files and
-prints one JSON line each with "source" and "text" (tests/clean/extract_main: give its path). DATA is
-the folder with evaldata.json and cache/ (default: $TEXTMILL_TESTDATA/datasets/extract-trafilatura).
+TEXTMILL is the binary, called as `textmill extract FILE...`; DATA is the folder with evaldata.json
+and cache/ (default: $TEXTMILL_TESTDATA/datasets/extract-trafilatura).
 
 For each page the set names segments that must be in the output and segments that must not. A segment
 counts when its form with white space collapsed is a substring of the output with white space
@@ -31,9 +30,8 @@ def split_of(name):
 
 
 def extract(tool, files):
-    verb = ["extract"] if os.path.basename(tool) == "textmill" else []
     start = time.perf_counter()
-    run = subprocess.run([tool, *verb, *files], stdout=subprocess.PIPE, check=False)
+    run = subprocess.run([tool, "extract", *files], stdout=subprocess.PIPE, check=False)
     seconds = time.perf_counter() - start
     results = {}
     for line in run.stdout.decode("utf-8").splitlines():
@@ -88,7 +86,7 @@ class Score:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tool")
+    parser.add_argument("tool", metavar="textmill")
     parser.add_argument("data", nargs="?", help="folder with evaldata.json and cache/")
     parser.add_argument("--errors", choices=["dev"], help="list what went wrong on this split")
     parser.add_argument("--floor", type=float, help="fail when F1 over all pages is below this")

@@ -343,8 +343,7 @@ static void abandon(struct tm_runner *r, const char *why)
 {
     char rest[128];
     size_t n = ledger_count(r->ledger);
-    r->summary.abandoned += n;
-    if (r->summary.abandoned == 0 || r->status != TM_OK)
+    if (n == 0 && r->summary.abandoned == 0)
         return;
     name_rest(r, rest, sizeof rest);
     r->status = TM_AGAIN;
@@ -385,6 +384,8 @@ static void wait_for_end(struct tm_runner *r, uint64_t *watched_ns)
         tell_progress(r, began_ns, &told_ns);
         pthread_mutex_lock(&r->lock);
         end = ended(r, drain_since_ns);
+        if (end) /* under the lock: nothing is admitted that was not counted */
+            atomic_store_explicit(&r->phase, PHASE_CUT, memory_order_release);
         pthread_mutex_unlock(&r->lock);
     }
 }
@@ -404,6 +405,7 @@ enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary
     for (size_t i = 0; i < r->n_workers; i++)
         tm_thread_join(TM_TAKE(r->workers[i].thread));
     r->summary.seconds = (double)(tm_clock_ns() - began_ns) / 1e9;
+    r->summary.abandoned += ledger_count(r->ledger);
     *ret_summary = r->summary;
     if (r->status != TM_OK)
         return tm_err_set(err, r->status, "%s", r->err.text);

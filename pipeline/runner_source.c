@@ -147,11 +147,13 @@ static void run_group(struct tm_runner *r, struct tm_doc *group, uint32_t number
         }
         activate(r, d);
     }
-    if (wait_inactive(r) && number != 0)
-        journal_passed(r->journal, number);
+    wait_inactive(r);
     pthread_mutex_lock(&r->lock);
     r->alone = false;
+    bool passed = r->active == 0; /* the run may be over by now: they have passed all the same */
     pthread_mutex_unlock(&r->lock);
+    if (passed && number != 0)
+        journal_passed(r->journal, number);
 }
 
 static void run_quarantine(struct tm_runner *r)
@@ -198,7 +200,7 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
     struct tm_err err = {0};
     size_t bytes = doc->rec.len;
     pthread_mutex_lock(&r->lock);
-    bool room = ledger_room(r->ledger, bytes);
+    bool room = !cut(r) && ledger_room(r->ledger, bytes);
     enum tm_status s = room ? ledger_admit(r->ledger, &doc->rec, &err) : TM_AGAIN;
     if (s == TM_OK) {
         r->summary.documents++;

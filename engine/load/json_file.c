@@ -8,7 +8,7 @@
 
 enum { FILE_MOST = 16 << 20, PATH_ROOM = 4096 };
 
-enum tm_status json_object(struct tm_json *j, json_visit_fn *visit, void *arg, struct tm_err *err)
+enum tm_status json_file_object(struct tm_json *j, json_visit_fn *visit, void *arg, struct tm_err *err)
 {
     struct tm_json_event ev;
     enum tm_status s = tm_json_next(j, &ev, err);
@@ -32,7 +32,7 @@ enum tm_status json_file(const char *folder, const char *name, json_visit_fn *vi
     if (s != TM_OK)
         return s;
     tm_json_init(&j, name, text.data, text.len);
-    s = json_object(&j, visit, arg, err);
+    s = json_file_object(&j, visit, arg, err);
     return s == TM_OK ? tm_json_next(&j, &ev, err) : s; /* nothing may follow */
 }
 

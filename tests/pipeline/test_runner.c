@@ -231,6 +231,59 @@ static void only_the_eater_of_memory_is_a_dead_letter(void **state)
     assert_all_delivered(t, 1);
 }
 
+/* ---- suspects ---- */
+
+static void write_journal(struct run *t, const char *suspect)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/default.journal", t->folder);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f, JOURNAL_MAGIC " 1 -\n%s\n", suspect);
+    fclose(f);
+}
+
+static size_t suspects_left(struct run *t)
+{
+    struct journal *j = NULL;
+    assert_int_equal(journal_open(t->folder, "default", 1, NULL, &j, &t->err), TM_OK);
+    size_t n = journal_suspects(j);
+    journal_close(j);
+    return n;
+}
+
+static void look_who_is_here(struct fake *f, struct tm_doc *doc)
+{
+    if (doc->rec.lane != 3 || doc->rec.seq != 0)
+        return;
+    f->lane[3].tries++;
+    pthread_mutex_lock(&f->runner->lock);
+    f->disorder += f->runner->active != 1;
+    pthread_mutex_unlock(&f->runner->lock);
+}
+
+static void a_suspect_runs_alone_and_is_cleared(void **state)
+{
+    struct run *t = *state;
+    write_journal(t, "s 1 1 c clean lane%203#0");
+    t->fake.on_clean = look_who_is_here;
+    assert_int_equal(run(t, &fake_parts), TM_OK);
+    assert_all_delivered(t, 0);
+    assert_int_equal(t->fake.lane[3].tries, 1);
+    assert_int_equal(suspects_left(t), 0);
+}
+
+static void one_that_died_twice_alone_is_not_tried_again(void **state)
+{
+    struct run *t = *state;
+    write_journal(t, "s 1 2 t clean lane%203#0");
+    t->fake.on_clean = look_who_is_here;
+    assert_int_equal(run(t, &fake_parts), TM_OK);
+    assert_all_delivered(t, 1);
+    assert_int_equal(t->fake.lane[3].tries, 0);
+    assert_int_equal(suspects_left(t), 0); /* it never comes again */
+}
+
 static void a_second_instance_is_refused(void **state)
 {
     struct run *t = *state;
@@ -264,6 +317,8 @@ int main(void)
         RUN(the_window_holds),
         RUN(records_beyond_the_byte_limit_go_one_by_one),
         RUN(only_the_eater_of_memory_is_a_dead_letter),
+        RUN(a_suspect_runs_alone_and_is_cleared),
+        RUN(one_that_died_twice_alone_is_not_tried_again),
         RUN(a_second_instance_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
