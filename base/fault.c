@@ -47,9 +47,9 @@ static void parse_one(const char *item)
     memcpy(f->name, item, n);
     const char *rest = item + n;
     if (rest[0] == ':' && rest[1] >= '0' && rest[1] <= '9') {
-        char *end;
-        f->count = (unsigned)strtoul(rest + 1, &end, 10);
-        rest = end;
+        f->count = 0;
+        for (rest++; *rest >= '0' && *rest <= '9'; rest++)
+            f->count = f->count * 10 + (unsigned)(*rest - '0');
     }
     if (rest[0] == '\0')
         return;

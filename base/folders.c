@@ -25,7 +25,7 @@ struct tm_folders {
     struct slot slots[SLOTS]; /* the first is the root */
     size_t last;              /* slot found last */
     uint64_t clock;
-    int lost;                 /* errno of a sync while forgetting; told by the next sync */
+    int lost; /* errno of a sync while forgetting; told by the next sync */
 };
 
 void tm_closep(int *fd)

@@ -40,8 +40,7 @@
       "One JSON file a document, or one JSONL file an input file; auto follows the input")         \
     X("sink.stdout.enabled", sink_stdout_enabled, BOOL, "false", 0, 0, "", "",                     \
       "Write results to standard output, one a line, instead of files (once only)")                \
-    X("sink.text", sink_text, BOOL, "true", 0, 0, "", "",                                          \
-      "Put the cleaned text into the result")                                                      \
+    X("sink.text", sink_text, BOOL, "true", 0, 0, "", "", "Put the cleaned text into the result")  \
     X("sink.dead_letters.path", sink_dead_letters_path, PATH, "", 0, 0, "", "",                    \
       "Folder for documents that could not be processed, each with its reason")                    \
     X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu", "", "Where models run")      \

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 
+/* clang-format off */
 /*  name         stable code in results      text                            worth another try  */
 #define TM_STATUS_LIST(X)                                                                          \
     X(OK,          "OK",                 "ok",                                      false)         \
@@ -33,6 +34,7 @@
     X(CANCELLED,   "E_CANCELLED",        "cancelled",                               true)          \
     X(DEVICE,      "E_DEVICE",           "accelerator error",                       true)          \
     X(INTERNAL,    "E_INTERNAL",         "internal error",                          false)
+/* clang-format on */
 
 enum tm_status {
 #define X(name, code, text, retry) TM_##name,
@@ -62,7 +64,7 @@ enum tm_status tm_status_from_errno(int errnum);
 /* As tm_err_set with status from errnum and ": strerror" appended. */
 enum tm_status tm_err_errno_(struct tm_err *err, int errnum, const char *where, int line,
                              const char *fmt, ...) __attribute__((format(printf, 5, 6)));
-#define tm_err_errno(err, errnum, ...) \
+#define tm_err_errno(err, errnum, ...)                                                             \
     tm_err_errno_((err), (errnum), __func__, __LINE__, __VA_ARGS__)
 
 /* Programmer errors, on in release too; never for input. tm_dassert is for inner loops. */
@@ -75,9 +77,9 @@ void tm_assert_failed(const char *expr, const char *file, int line, const char *
 #define tm_dassert(e) tm_assert(e)
 #endif
 
-/* A place where tests make the process fail: TEXTMILL_FAULT=name[:count][:action], several separated
- * by commas; at the count-th passing (1) does kill (default), killpg (a parent called textmill too),
- * abort, hang or exit (70). Compiled to nothing unless meson -Dfaults=true. */
+/* A place where tests make the process fail: TEXTMILL_FAULT=name[:count][:action], several
+ * separated by commas; at the count-th passing (1) does kill (default), killpg (a parent called
+ * textmill too), abort, hang or exit (70). Compiled to nothing unless meson -Dfaults=true. */
 #ifdef TM_FAULTS
 void tm_fault_point(const char *name);
 #define TM_FAULT(name) tm_fault_point(name)

@@ -3,7 +3,8 @@
  * Pull style over memory that outlives the reader: tm_json_next() gives one event at a time.
  * Strings are length-counted and may hold U+0000; numbers are given as their text, so that a
  * 31-digit integer survives. RFC 8259 strictly: a lone surrogate escape, a control character in a
- * string, invalid UTF-8, trailing text are errors, with line and column. Depth and size are capped. */
+ * string, invalid UTF-8, trailing text are errors, with line and column. Depth and size are capped.
+ */
 #ifndef TM_JSON_H
 #define TM_JSON_H
 
@@ -53,7 +54,8 @@ enum tm_status tm_json_fail(struct tm_json *j, enum tm_status status, struct tm_
 /* Value readers: the next event must be of that type (else TM_BADINPUT with what was found). */
 enum tm_status tm_json_string(struct tm_json *j, const char **ret_text, size_t *ret_len,
                               struct tm_err *err);
-enum tm_status tm_json_i64(struct tm_json *j, int64_t *ret, struct tm_err *err); /* exact or error */
+enum tm_status tm_json_i64(struct tm_json *j, int64_t *ret,
+                           struct tm_err *err); /* exact or error */
 enum tm_status tm_json_f64(struct tm_json *j, double *ret, struct tm_err *err);
 enum tm_status tm_json_bool(struct tm_json *j, bool *ret, struct tm_err *err);
 /* Exact conversions of a NUMBER event's text; false when it does not fit. Locale-independent. */

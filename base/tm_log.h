@@ -26,8 +26,9 @@ struct tm_log_field {
 
 void tm_log_setup(enum tm_log_level most, enum tm_log_format format);
 void tm_log_write(enum tm_log_level level, const char *msg, const struct tm_log_field *fields);
-/* tm_log(TM_LOG_INFO, "model loaded", TM_S("model", name), TM_I("tokens", n)); msg is constant text */
-#define tm_log(level, msg, ...) \
+/* tm_log(TM_LOG_INFO, "model loaded", TM_S("model", name), TM_I("tokens", n)); msg is constant text
+ */
+#define tm_log(level, msg, ...)                                                                    \
     tm_log_write((level), (msg), (const struct tm_log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
 /* The error as fields code, where and text. */
 void tm_log_err(enum tm_log_level level, const char *msg, const struct tm_err *err);

@@ -13,15 +13,15 @@
 /* Runs fn(&variable) when the variable leaves its scope. */
 #define TM_CLEANUP(fn) __attribute__((cleanup(fn)))
 /* Moves the value of an owned pointer out, leaving NULL. */
-#define TM_TAKE(p)                       \
-    __extension__({                      \
-        __typeof__(p) taken_ = (p);      \
-        (p) = NULL;                      \
-        taken_;                          \
+#define TM_TAKE(p)                                                                                 \
+    __extension__({                                                                                \
+        __typeof__(p) taken_ = (p);                                                                \
+        (p) = NULL;                                                                                \
+        taken_;                                                                                    \
     })
 #define TM_COUNTOF(a) (sizeof(a) / sizeof((a)[0]))
-#define TM_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define TM_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define TM_MIN(a, b)  ((a) < (b) ? (a) : (b))
+#define TM_MAX(a, b)  ((a) > (b) ? (a) : (b))
 
 struct tm_arena;
 

@@ -8,17 +8,18 @@
 
 /*   id                 kind     name                                   help  */
 #define TM_METRIC_LIST(X)                                                                          \
-    X(DOCS_IN,           COUNTER, "documents_in_total",          "Documents taken from the source") \
-    X(DOCS_OUT,          COUNTER, "documents_out_total",         "Documents delivered as results")  \
-    X(DOCS_DEAD,         COUNTER, "documents_dead_total",        "Documents delivered as dead letters") \
-    X(DOCS_IN_FLIGHT,    GAUGE,   "documents_in_flight",         "Documents between source and sink") \
-    X(BYTES_IN,          COUNTER, "bytes_in_total",              "Bytes of documents taken")        \
-    X(TOKENS,            COUNTER, "tokens_total",                "Tokens the models have read")     \
-    X(SEQUENCES,         COUNTER, "sequences_total",             "Sequences the models have run")   \
-    X(ENGINE_BUSY_NS,    COUNTER, "engine_busy_nanoseconds_total", "Time spent in the engine, summed over workers") \
-    X(DELIVERIES,        COUNTER, "deliveries_total",            "Releases the sink has accepted")  \
-    X(DELIVERY_RETRIES,  COUNTER, "delivery_retries_total",      "Releases the sink asked to repeat") \
-    X(RESTARTS,          COUNTER, "restarts_total",              "Times the child process was started again")
+    X(DOCS_IN, COUNTER, "documents_in_total", "Documents taken from the source")                   \
+    X(DOCS_OUT, COUNTER, "documents_out_total", "Documents delivered as results")                  \
+    X(DOCS_DEAD, COUNTER, "documents_dead_total", "Documents delivered as dead letters")           \
+    X(DOCS_IN_FLIGHT, GAUGE, "documents_in_flight", "Documents between source and sink")           \
+    X(BYTES_IN, COUNTER, "bytes_in_total", "Bytes of documents taken")                             \
+    X(TOKENS, COUNTER, "tokens_total", "Tokens the models have read")                              \
+    X(SEQUENCES, COUNTER, "sequences_total", "Sequences the models have run")                      \
+    X(ENGINE_BUSY_NS, COUNTER, "engine_busy_nanoseconds_total",                                    \
+      "Time spent in the engine, summed over workers")                                             \
+    X(DELIVERIES, COUNTER, "deliveries_total", "Releases the sink has accepted")                   \
+    X(DELIVERY_RETRIES, COUNTER, "delivery_retries_total", "Releases the sink asked to repeat")    \
+    X(RESTARTS, COUNTER, "restarts_total", "Times the child process was started again")
 
 enum tm_metric {
 #define X(id, kind, name, help) TM_METRIC_##id,

@@ -186,7 +186,11 @@ static enum exit_code run_job(const struct args *a, bool once)
     if (code != EXIT_OK)
         return code;
     struct job job = {a, &conf, once};
-    code = (enum exit_code)tm_supervise(child, &job);
+    if (!once && conf.sink_stdout_enabled)
+        code = verb_fail(a, EXIT_CONFIG,
+                         "sink.stdout.enabled is for textmill once; set sink.files.path");
+    else
+        code = (enum exit_code)tm_supervise(child, &job);
     tm_conf_finish(&conf);
     return code;
 }

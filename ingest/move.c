@@ -33,8 +33,8 @@ enum tm_status mover_lock(struct mover *m, int *ret_fd, struct tm_err *err)
     enum tm_status s = tm_folders_get(m->fs, m->active, true, &folder, err);
     if (s != TM_OK)
         return s;
-    TM_CLEANUP(tm_closep) int fd =
-        openat(folder->fd, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
+    TM_CLEANUP(tm_closep)
+    int fd = openat(folder->fd, ".lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd < 0)
         return tm_err_errno(err, errno, "cannot write in %s/%s", tm_folders_path(m->fs), m->active);
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -103,8 +103,7 @@ static int try_move(struct mover *m, const char *from, const char *to, bool to_m
 
 /* Renames from → to below the root; 0, or the errno with err filled in where it can say more.
  * ENOENT: the file is gone. to_make: makes the folder of `to`. */
-static int move(struct mover *m, const char *from, const char *to, bool to_make,
-                struct tm_err *err)
+static int move(struct mover *m, const char *from, const char *to, bool to_make, struct tm_err *err)
 {
     bool stale = false;
     int e = try_move(m, from, to, to_make, &stale, err);
@@ -164,12 +163,11 @@ enum tm_status mover_open(struct mover *m, const char *path, int *ret_fd, struct
     if (!S_ISREG(st.st_mode))
         return tm_err_set(err, TM_UNSUPPORTED, "is not a regular file");
     /* Should it have been swapped for a link or a FIFO, this fails or returns at once. */
-    TM_CLEANUP(tm_closep) int fd =
-        openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    TM_CLEANUP(tm_closep)
+    int fd = openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd < 0)
-        return errno == EMFILE || errno == ENFILE
-                   ? tm_err_set(err, TM_NOMEM, "too many open files")
-                   : tm_err_errno(err, errno, "cannot be opened");
+        return errno == EMFILE || errno == ENFILE ? tm_err_set(err, TM_NOMEM, "too many open files")
+                                                  : tm_err_errno(err, errno, "cannot be opened");
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return tm_err_set(err, TM_UNSUPPORTED, "is not a regular file");
     *ret_st = st;
@@ -219,7 +217,8 @@ static enum tm_status put_sidecar(struct mover *m, const char *path, const struc
     tm_buf_puts(&b, "}\n");
     sidecar_name(name, final);
     snprintf(temporary, sizeof temporary, ".tm-%d-%p", (int)getpid(), (void *)m);
-    TM_CLEANUP(tm_closep) int fd =
+    TM_CLEANUP(tm_closep)
+    int fd =
         openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
     int e = fd < 0 ? errno : b.failed ? ENOMEM : tm_write_all(fd, b.data, b.len, 0);
     if (e == 0 && (fsync(fd) < 0 || renameat(folder->fd, temporary, folder->fd, final) < 0))

@@ -6,9 +6,8 @@
 
 /* Suffixes that editors, transfer programs and browsers use while they write. */
 static const char *const temporary_suffixes[] = {
-    "~",           ".tmp",      ".temp", ".part",     ".partial", ".swp",
-    ".swx",        ".filepart", ".bak",  ".download", ".opdownload",
-    ".crdownload", ".!ut",
+    "~",    ".tmp", ".temp",     ".part",     ".partial",
+    ".swp", ".swx", ".filepart", ".download", ".crdownload",
 };
 
 static bool ends_with(const char *name, size_t n, const char *suffix)

@@ -10,9 +10,9 @@ bool name_is_temporary(const char *name);
 bool name_is_gzip(const char *name);
 /* One document a line: ".jsonl" or ".ndjson", perhaps with ".gz". */
 bool name_is_jsonl(const char *name);
-/* Appends a relative path that any file system and any reader of UTF-8 can take: control characters,
- * bytes that are not UTF-8 and a leading '-' or '.' of a component become %XX; so does '%' itself
- * where two hex digits follow, so that two paths never become one. */
+/* Appends a relative path that any file system and any reader of UTF-8 can take: control
+ * characters, bytes that are not UTF-8 and a leading '-' or '.' of a component become %XX; so does
+ * '%' itself where two hex digits follow, so that two paths never become one. */
 bool name_put_safe(struct tm_buf *b, const char *path);
 
 #endif

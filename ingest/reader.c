@@ -22,15 +22,15 @@ struct reader {
     struct lane *lane;
     int fd;
     enum phase phase;
-    struct tm_err err;   /* why the file cannot be read */
+    struct tm_err err; /* why the file cannot be read */
     struct stat st;
     struct tm_sha256 *sha;
     off_t hashed;
-    char id[65];         /* hex digits that name the lane */
-    char sha256[65];     /* the same; empty when the bytes were not read */
-    char *display;       /* path for people, always UTF-8 */
+    char id[65];     /* hex digits that name the lane */
+    char sha256[65]; /* the same; empty when the bytes were not read */
+    char *display;   /* path for people, always UTF-8 */
     struct tm_resume resume;
-    uint64_t seq;        /* of the next record */
+    uint64_t seq; /* of the next record */
     struct tm_doc *held;
     enum jsonl_result ready; /* a line is waiting for memory, unless JSONL_AGAIN */
     struct stream stream;
@@ -78,8 +78,8 @@ struct reader *reader_create(const struct tm_conf *conf, struct lane *lane, int 
     if (name_is_gzip(lane->path))
         most += most / 1000 + 4096;
     if (fd >= 0 && !lane->many && r->st.st_size > most)
-        tm_err_set(&r->err, TM_TOOLARGE, "has %lld bytes, more than %lld",
-                   (long long)r->st.st_size, (long long)conf->clean_max_bytes);
+        tm_err_set(&r->err, TM_TOOLARGE, "has %lld bytes, more than %lld", (long long)r->st.st_size,
+                   (long long)conf->clean_max_bytes);
     return r;
 }
 
@@ -193,9 +193,8 @@ static void read_gzip(struct reader *r, struct tm_doc *d)
     enum tm_status s = stream_open(&r->stream, r->fd, true, most, &err);
     for (bool more = true; s == TM_OK && more;) {
         size_t n = 0;
-        s = tm_buf_reserve(&b, CHUNK)
-                ? stream_read(&r->stream, b.data + b.len, CHUNK, &n, &err)
-                : tm_err_set(&err, TM_NOMEM, "no memory to decompress");
+        s = tm_buf_reserve(&b, CHUNK) ? stream_read(&r->stream, b.data + b.len, CHUNK, &n, &err)
+                                      : tm_err_set(&err, TM_NOMEM, "no memory to decompress");
         b.len += n;
         more = n > 0;
     }

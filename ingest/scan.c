@@ -22,6 +22,7 @@ enum {
     DEPTH_MOST = 64,
     FOUND_MOST = 100000, /* one look; the rest is found when these have been taken */
     HINT_MS = 20,        /* a burst of events makes one look */
+    OWN_MOST = 3,
     WATCH_MASK = IN_MOVED_TO | IN_CLOSE_WRITE | IN_CREATE | IN_ONLYDIR,
 };
 #define NS_PER_MS 1000000u
@@ -37,6 +38,8 @@ struct look {
     size_t n, room;
     int64_t real_ns;
     bool truncated, nomem;
+    struct stat own[OWN_MOST]; /* folders that textmill writes to: never input */
+    size_t n_own;
 };
 
 static void free_found(struct found *found, size_t n)
@@ -152,12 +155,14 @@ static void closedirp(DIR **d)
 
 static void look_into(struct look *lk, int parent, const char *name, const char *prefix, int depth);
 
-static void look_at(struct look *lk, DIR *dir, const struct dirent *e, const char *prefix, int depth)
+static void look_at(struct look *lk, DIR *dir, const struct dirent *e, const char *prefix,
+                    int depth)
 {
     struct stat st;
     bool maybe_folder = e->d_type == DT_DIR || e->d_type == DT_UNKNOWN;
     bool matches = fnmatch(lk->sc->conf->source_spool_pattern, e->d_name, 0) == 0;
-    if (e->d_name[0] == '.' || (depth == 0 && is_reserved(e->d_name)) || (!matches && !maybe_folder))
+    if (e->d_name[0] == '.' || (depth == 0 && is_reserved(e->d_name)) ||
+        (!matches && !maybe_folder))
         return;
     if (fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return; /* vanished */
@@ -174,6 +179,28 @@ static void look_at(struct look *lk, DIR *dir, const struct dirent *e, const cha
     }
 }
 
+/* Results in a folder below the spool must not come back as documents. */
+static void find_own(struct look *lk)
+{
+    const struct tm_conf *conf = lk->sc->conf;
+    const char *const paths[OWN_MOST] = {conf->sink_files_path, conf->sink_dead_letters_path,
+                                         conf->state_path};
+    for (size_t i = 0; i < OWN_MOST; i++)
+        if (paths[i][0] != '\0' && stat(paths[i], &lk->own[lk->n_own]) == 0)
+            lk->n_own++;
+}
+
+static bool is_own(const struct look *lk, int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return true;
+    for (size_t i = 0; i < lk->n_own; i++)
+        if (lk->own[i].st_dev == st.st_dev && lk->own[i].st_ino == st.st_ino)
+            return true;
+    return false;
+}
+
 /* A folder that cannot be opened (vanished, no permission) is passed over until the next look. */
 static void look_into(struct look *lk, int parent, const char *name, const char *prefix, int depth)
 {
@@ -184,6 +211,8 @@ static void look_into(struct look *lk, int parent, const char *name, const char 
         tm_closep(&fd);
         return;
     }
+    if (is_own(lk, fd))
+        return;
     watch(lk, prefix);
     for (struct dirent *e; !lk->truncated && !lk->nomem && (e = readdir(dir)) != NULL;)
         look_at(lk, dir, e, prefix, depth);
@@ -245,6 +274,10 @@ enum tm_status scan_run(struct scan *sc, struct tm_folders *fs, struct tm_err *e
     enum tm_status s = tm_folders_get(fs, "", false, &root, err);
     if (s != TM_OK)
         return s;
+    struct stat st;
+    if (fstat(root->fd, &st) < 0 || st.st_nlink == 0)
+        return tm_err_set(err, TM_NOTFOUND, "%s was removed", tm_folders_path(fs));
+    find_own(&lk);
     look_into(&lk, root->fd, ".", "", 0);
     if (lk.nomem) {
         free_found(lk.found, lk.n);
@@ -285,7 +318,7 @@ bool scan_at_end(const struct scan *sc)
     return true;
 }
 
-/* ---- what an earlier run left in active/INSTANCE ------------------------------------------------ */
+/* ---- what an earlier run left in active/INSTANCE ---- */
 
 struct leftovers {
     char **paths;

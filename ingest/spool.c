@@ -1,9 +1,9 @@
 /* The spool source: a folder that files are put into (tm_source_ops).
  *
  * service, take and at_end run on the source thread; commit runs on the delivery thread. They share
- * the table of lanes, under its lock, and nothing else: each thread has a mover of its own. Files of
- * an earlier run, found in active/INSTANCE, come first; then what the scans find, by path, one file
- * after the other. */
+ * the table of lanes, under its lock, and nothing else: each thread has a mover of its own. Files
+ * of an earlier run, found in active/INSTANCE, come first; then what the scans find, by path, one
+ * file after the other. */
 #include "spool.h"
 #include "names.h"
 #include <fcntl.h>
@@ -26,12 +26,12 @@ struct spool {
     struct scan scan;
     char **leftovers;
     size_t n_leftovers, next_leftover;
-    struct lane *lane;         /* being read; in the table once `published` */
+    struct lane *lane; /* being read; in the table once `published` */
     struct reader *reader;
     bool published;
-    struct tm_err lane_err;    /* why it cannot be read */
-    struct tm_err trouble;     /* told by the next service */
-    bool starved;              /* the last take stopped for want of memory */
+    struct tm_err lane_err; /* why it cannot be read */
+    struct tm_err trouble;  /* told by the next service */
+    bool starved;           /* the last take stopped for want of memory */
 
     /* lanes[i] is lane first_id + i; NULL: ended */
     pthread_mutex_t lock;
@@ -49,7 +49,7 @@ static void lane_free(struct lane *l)
     free(l);
 }
 
-/* ---- the table of lanes ------------------------------------------------------------------------ */
+/* ---- the table of lanes ---- */
 
 /* Gives the lane its number; false when memory is short. */
 static bool lanes_add(struct spool *sp, struct lane *l)
@@ -99,7 +99,7 @@ static void lanes_remove(struct spool *sp, struct lane *l)
     lane_free(l);
 }
 
-/* ---- life --------------------------------------------------------------------------------------- */
+/* ---- life ---- */
 
 static void spool_destroy(void *self)
 {
@@ -175,7 +175,7 @@ static enum tm_status spool_create(void **ret_self, const struct tm_conf *conf,
     return TM_OK;
 }
 
-/* ---- the next file ------------------------------------------------------------------------------ */
+/* ---- the next file ---- */
 
 static bool is_many(const struct tm_conf *conf, const char *path)
 {
@@ -208,10 +208,12 @@ static bool still_the_same(struct spool *sp, const struct found *f, const struct
            (st->st_size == f->size && mtime_ns == f->mtime_ns);
 }
 
-static const struct reason link_reason = {
-    .code = "E_UNSUPPORTED", .stage = "source", .message = "is a symbolic link; it was not followed"};
+static const struct reason link_reason = {.code = "E_UNSUPPORTED",
+                                          .stage = "source",
+                                          .message = "is a symbolic link; it was not followed"};
 
-/* Looks whether the claimed file is the one the scan saw. If not it goes back and is found again. */
+/* Looks whether the claimed file is the one the scan saw. If not it goes back and is found again.
+ */
 static bool claimed_in_time(struct spool *sp, struct found *f)
 {
     struct tm_folder *folder;
@@ -377,14 +379,20 @@ static bool has_work(struct spool *sp)
     return sp->lane != NULL || sp->next_leftover < sp->n_leftovers || sp->scan.next < sp->scan.n;
 }
 
+/* One file's trouble is to be told, not to end the run: its status is made one that passes. */
+static enum tm_status tell_trouble(struct spool *sp, struct tm_err *err)
+{
+    enum tm_status s = tm_status_retry(sp->trouble.status) ? sp->trouble.status : TM_IO;
+    tm_err_set(err, s, "%s", sp->trouble.text);
+    sp->trouble = (struct tm_err){0};
+    return s;
+}
+
 static enum tm_status spool_service(void *self, unsigned wait_ms, struct tm_err *err)
 {
     struct spool *sp = self;
-    if (sp->trouble.status != TM_OK) {
-        enum tm_status s = tm_err_set(err, sp->trouble.status, "%s", sp->trouble.text);
-        sp->trouble = (struct tm_err){0};
-        return s;
-    }
+    if (sp->trouble.status != TM_OK)
+        return tell_trouble(sp, err);
     if (sp->starved)
         poll(NULL, 0, (int)TM_MIN(wait_ms, 50u));
     sp->starved = false;
@@ -404,7 +412,7 @@ static bool spool_at_end(void *self)
     return sp->lane == NULL && sp->next_leftover == sp->n_leftovers && scan_at_end(&sp->scan);
 }
 
-/* ---- commit ------------------------------------------------------------------------------------- */
+/* ---- commit ---- */
 
 /* The dead letter of a one-document lane in this release; docs come in the order of the progress
  * more often than not, so *hint makes the search short. */
@@ -434,8 +442,7 @@ static enum tm_status end_lane(struct spool *sp, const struct lane *l, const str
     return mover_end(&sp->commit_hands, l->path, true, &reason, err);
 }
 
-static enum tm_status spool_commit(void *self, const struct tm_release *release,
-                                   struct tm_err *err)
+static enum tm_status spool_commit(void *self, const struct tm_release *release, struct tm_err *err)
 {
     struct spool *sp = self;
     enum tm_status s = TM_OK;

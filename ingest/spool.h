@@ -9,28 +9,28 @@
 #include "tm_folders.h"
 #include <sys/stat.h>
 
-/* ---- scan.c: what is there -------------------------------------------------------------------- */
+/* ---- scan.c: what is there ---- */
 
 struct found {
     char *path;
     int64_t size, mtime_ns;
     uint64_t since_ns; /* monotonic time of the first look at this size and mtime */
     bool settled;
-    bool wanted;       /* there when the source started: `once` waits for it */
-    bool link;         /* a symbolic link: to be set aside */
-    bool gone;         /* claimed, set aside, vanished or stuck */
-    bool stuck;        /* cannot be claimed: said once, then left alone until it changes */
+    bool wanted; /* there when the source started: `once` waits for it */
+    bool link;   /* a symbolic link: to be set aside */
+    bool gone;   /* claimed, set aside, vanished or stuck */
+    bool stuck;  /* cannot be claimed: said once, then left alone until it changes */
 };
 
 struct scan {
     const struct tm_conf *conf;
     struct found *found; /* by path */
     size_t n, room, next;
-    bool complete;       /* one scan has seen everything: what comes after it is not `wanted` */
-    bool truncated;      /* the last scan stopped at its limit */
-    uint64_t due_ns;     /* monotonic time of the next one */
+    bool complete;   /* one scan has seen everything: what comes after it is not `wanted` */
+    bool truncated;  /* the last scan stopped at its limit */
+    uint64_t due_ns; /* monotonic time of the next one */
     uint64_t last_ns, cost_ns;
-    int inotify;         /* -1: none */
+    int inotify; /* -1: none */
 };
 
 void scan_init(struct scan *sc, const struct tm_conf *conf);
@@ -43,10 +43,11 @@ enum tm_status scan_run(struct scan *sc, struct tm_folders *fs, struct tm_err *e
 struct found *scan_next(struct scan *sc);
 /* Everything that was there at the start has been handed out. */
 bool scan_at_end(const struct scan *sc);
-/* Regular files below active/INSTANCE, in *ret_paths (owned, each and all). Removes empty folders. */
+/* Regular files below active/INSTANCE, in *ret_paths (owned, each and all). Removes empty folders.
+ */
 enum tm_status scan_leftovers(int fd, char ***ret_paths, size_t *ret_n, struct tm_err *err);
 
-/* ---- move.c: the lock, claims and ends -------------------------------------------------------- */
+/* ---- move.c: the lock, claims and ends ---- */
 
 /* Why a file goes to failed/; strings are borrowed, code NULL: only the message is known. */
 struct reason {
@@ -80,7 +81,7 @@ enum tm_status mover_end(struct mover *m, const char *path, bool claimed,
                          const struct reason *reason, struct tm_err *err);
 enum tm_status mover_sync(struct mover *m, struct tm_err *err);
 
-/* ---- reader.c: the records of one file --------------------------------------------------------- */
+/* ---- reader.c: the records of one file ---- */
 
 /* What is known of a file in flight; constant once the lane is published. */
 struct lane {

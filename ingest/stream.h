@@ -7,11 +7,11 @@
 #include <zlib.h>
 
 struct stream {
-    int fd; /* borrowed; read from its beginning with pread */
+    int fd;                 /* borrowed; read from its beginning with pread */
     bool gzip, ended, over; /* over: the limit was passed */
-    off_t offset;   /* in the file */
-    uint64_t given; /* decompressed bytes so far */
-    uint64_t most;  /* that the file may give */
+    off_t offset;           /* in the file */
+    uint64_t given;         /* decompressed bytes so far */
+    uint64_t most;          /* that the file may give */
     z_stream z;
     bool z_open, member_done;
     unsigned char in[65536];

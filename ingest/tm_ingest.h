@@ -1,4 +1,5 @@
-/* Sources. A source is one file here that implements struct tm_source_ops, and a row in the table. */
+/* Sources. A source is one file here that implements struct tm_source_ops, and a row in the table.
+ */
 #ifndef TM_INGEST_H
 #define TM_INGEST_H
 

@@ -13,15 +13,14 @@
  *
  * Pointers given to an operation belong to the backend's memory. Operations allocate nothing:
  * scratch comes with the stream. They return TM_OK, TM_DEVICE, or TM_UNSUPPORTED for a
- * combination of dtypes they do not have. Sizes are checked with tm_dassert: the engine is trusted. */
+ * combination of dtypes they do not have. Sizes are checked with tm_dassert: the engine is trusted.
+ */
 #ifndef TM_KERNELS_H
 #define TM_KERNELS_H
 
 #include "tm_base.h"
 
-enum tm_dtype {
-    TM_F32, TM_BF16, TM_F16, TM_I8, TM_F8E4M3, TM_I32, TM_U8, TM_DTYPE_COUNT
-};
+enum tm_dtype { TM_F32, TM_BF16, TM_F16, TM_I8, TM_F8E4M3, TM_I32, TM_U8, TM_DTYPE_COUNT };
 size_t tm_dtype_size(enum tm_dtype t);
 const char *tm_dtype_name(enum tm_dtype t); /* "float32", "bfloat16", … */
 
@@ -37,8 +36,16 @@ struct tm_backend;
 struct tm_stream; /* one worker's order of execution, with its scratch */
 struct tm_weight; /* a linear layer's matrix, packed for this backend */
 
-enum tm_act { TM_ACT_NONE, TM_ACT_RELU, TM_ACT_GELU_ERF, TM_ACT_GELU_TANH, TM_ACT_SILU,
-              TM_ACT_QUICK_GELU, TM_ACT_TANH, TM_ACT_COUNT };
+enum tm_act {
+    TM_ACT_NONE,
+    TM_ACT_RELU,
+    TM_ACT_GELU_ERF,
+    TM_ACT_GELU_TANH,
+    TM_ACT_SILU,
+    TM_ACT_QUICK_GELU,
+    TM_ACT_TANH,
+    TM_ACT_COUNT
+};
 
 struct tm_norm {
     enum { TM_NORM_NONE, TM_NORM_LAYER, TM_NORM_RMS } kind;
@@ -49,8 +56,8 @@ struct tm_norm {
 
 /* --- 1 embed: out[i] = norm(word[ids[i]] * scale + position[positions[i]] + type[types[i]]) --- */
 struct tm_embed_args {
-    const int32_t *ids, *positions, *types;          /* (rows); positions, types may be NULL */
-    const struct tm_tensor *word, *position, *type;  /* tables; position, type may be NULL */
+    const int32_t *ids, *positions, *types;         /* (rows); positions, types may be NULL */
+    const struct tm_tensor *word, *position, *type; /* tables; position, type may be NULL */
     float scale;
     const struct tm_norm *norm; /* NULL: none */
 };
@@ -68,7 +75,8 @@ struct tm_epilogue {
 
 /* --- 4 glu: out (M, F) = act(x[:, :F]) * x[:, F:] --- */
 
-/* --- 5 qk_prep: rotary positions and norms of q and k in place, and K/V appended to the cache --- */
+/* --- 5 qk_prep: rotary positions and norms of q and k in place, and K/V appended to the cache ---
+ */
 struct tm_rope {
     const float *cos, *sin; /* (positions, dims / 2); split-half rotation */
     int32_t dims;           /* leading dims of a head that are rotated */
@@ -80,7 +88,7 @@ struct tm_qk_args {
     const struct tm_rope *rope;            /* or NULL */
     const struct tm_norm *q_norm, *k_norm; /* over head_dim, before rope; or NULL */
     const struct tm_kv_cache *append;      /* or NULL */
-    const int32_t *append_rows;            /* (rows) the row of append->pages; positions say where */
+    const int32_t *append_rows; /* (rows) the row of append->pages; positions say where */
     int32_t layer;
 };
 
@@ -102,15 +110,18 @@ struct tm_attn_args {
     int32_t heads, kv_heads, head_dim; /* head h reads kv head h * kv_heads / heads */
     float scale;
     bool causal;
-    int32_t window;     /* attend to |i - j| <= window; 0: everything */
-    float softcap;      /* c * tanh(score / c); 0: none */
-    const uint8_t *global; /* (rows) 1: row attends to and is attended by all, past the window; or NULL */
+    int32_t window; /* attend to |i - j| <= window; 0: everything */
+    float softcap;  /* c * tanh(score / c); 0: none */
+    const uint8_t
+        *global; /* (rows) 1: row attends to and is attended by all, past the window; or NULL */
     struct tm_attn_bias bias;
 };
 
 /* --- 7 attn_cached: decode attention, rows grouped by beams of a slot --- */
-enum { TM_KV_PAGE = 32,        /* positions in a page of generated tokens */
-       TM_KV_CROSS_PAGE = 64   /* source tokens in a page of cross-attention K/V */ };
+enum {
+    TM_KV_PAGE = 32,      /* positions in a page of generated tokens */
+    TM_KV_CROSS_PAGE = 64 /* source tokens in a page of cross-attention K/V */
+};
 
 /* A pool of pages: element (layer, page, plane, kv_head, position, dim) of dtype, plane 0 K, 1 V.
  * Pages are never moved; cross pages are immutable once written and shared by all beams. */
@@ -126,9 +137,9 @@ struct tm_ancestry {
 };
 struct tm_kv_cache {
     struct tm_kv_pool *pool;
-    const int32_t *pages;   /* (slots or slots * beams, max_pages) page numbers */
+    const int32_t *pages; /* (slots or slots * beams, max_pages) page numbers */
     int32_t max_pages;
-    const int32_t *lengths; /* (slots) positions filled */
+    const int32_t *lengths;             /* (slots) positions filled */
     const struct tm_ancestry *ancestry; /* NULL: one beam, or cross-attention */
 };
 /* Every scalar that changes from step to step, in backend memory, so that a graph stays valid. */
@@ -149,9 +160,12 @@ struct tm_processors { /* one a slot; names and order are Hugging Face's generat
     int32_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
     int32_t min_length, min_new_tokens, max_length;
     int32_t forced_bos_token_id, forced_eos_token_id; /* -1: none */
-    const int32_t *eos_token_ids; int32_t n_eos;
-    const int32_t *suppress_tokens; int32_t n_suppress;
-    const int32_t *bad_words; int32_t n_bad_words; /* flat, each preceded by its length */
+    const int32_t *eos_token_ids;
+    int32_t n_eos;
+    const int32_t *suppress_tokens;
+    int32_t n_suppress;
+    const int32_t *bad_words;
+    int32_t n_bad_words; /* flat, each preceded by its length */
     bool renormalize_logits;
 };
 struct tm_topk_args {
@@ -163,31 +177,38 @@ struct tm_topk_args {
     int32_t history_stride;
     const uint32_t *masks; /* guides: (rows, (V + 31) / 32) allowed bits, or NULL */
     const struct tm_step *step;
-    int32_t k; /* max(2, 1 + n_eos) * beams */
-    int32_t *ret_ids;     /* (rows, k) */
-    float *ret_scores;    /* (rows, k) log-probabilities after processors */
+    int32_t k;         /* max(2, 1 + n_eos) * beams */
+    int32_t *ret_ids;  /* (rows, k) */
+    float *ret_scores; /* (rows, k) log-probabilities after processors */
 };
 
 /* --- 9 beam_step, 10 sample_step: choose the next ids --- */
 struct tm_beam_args {
-    const int32_t *ids; const float *scores; int32_t k; /* from logits_topk */
+    const int32_t *ids;
+    const float *scores;
+    int32_t k; /* from logits_topk */
     float length_penalty;
     enum { TM_EARLY_FALSE, TM_EARLY_TRUE, TM_EARLY_NEVER } early_stopping;
-    float *running;                  /* (slots, beams) sums */
-    float *finished_scores;          /* (slots, beams) */
-    int32_t *finished_ids;           /* (slots, beams, history_stride) */
-    int32_t *finished_lengths;       /* (slots, beams) */
-    int32_t *history; int32_t history_stride;
+    float *running;            /* (slots, beams) sums */
+    float *finished_scores;    /* (slots, beams) */
+    int32_t *finished_ids;     /* (slots, beams, history_stride) */
+    int32_t *finished_lengths; /* (slots, beams) */
+    int32_t *history;
+    int32_t history_stride;
     struct tm_ancestry *ancestry;
     const struct tm_processors *processors;
     const struct tm_step *step;
-    uint8_t *ret_done;               /* (slots) */
+    uint8_t *ret_done; /* (slots) */
 };
 struct tm_sample_args {
-    const int32_t *ids; const float *scores; int32_t k;
+    const int32_t *ids;
+    const float *scores;
+    int32_t k;
     bool do_sample;
-    float temperature, top_p, min_p, typical_p; int32_t top_k;
-    const uint64_t *keys; /* (rows, 2) counter-based random key: (seed, identity), position in step */
+    float temperature, top_p, min_p, typical_p;
+    int32_t top_k;
+    const uint64_t
+        *keys; /* (rows, 2) counter-based random key: (seed, identity), position in step */
     const struct tm_step *step;
     int32_t *ret_ids; /* (rows) */
 };
@@ -204,10 +225,10 @@ struct tm_pool_args {
     enum { TM_POOL_FIRST, TM_POOL_MEAN, TM_POOL_MAX, TM_POOL_MEAN_SQRT, TM_POOL_LAST } kind;
     const int32_t *starts; /* (n + 1) */
     int32_t n;
-    const uint8_t *skip;   /* (rows) 1: not pooled (prompt tokens); or NULL */
+    const uint8_t *skip; /* (rows) 1: not pooled (prompt tokens); or NULL */
     struct tm_dense dense[3];
     int32_t n_dense;
-    bool normalize;        /* L2, at the end */
+    bool normalize; /* L2, at the end */
 };
 
 /* --- 12 gather_rows: out[i] = x[index[i]] · 13 quantize_rows: I8 or F8 with a scale a row
@@ -247,18 +268,20 @@ typedef enum tm_status tm_convert_fn(struct tm_stream *, struct tm_tensor *out,
                                      const struct tm_tensor *x);
 
 #define TM_OPS(X)                                                                                  \
-    X(embed) X(gemm) X(add_norm) X(glu) X(qk_prep) X(attn_varlen) X(attn_cached) X(logits_topk)    \
-    X(beam_step) X(sample_step) X(pool_classify) X(gather_rows) X(quantize_rows) X(convert)
+    X(embed)                                                                                       \
+    X(gemm) X(add_norm) X(glu) X(qk_prep) X(attn_varlen) X(attn_cached) X(logits_topk)             \
+        X(beam_step) X(sample_step) X(pool_classify) X(gather_rows) X(quantize_rows) X(convert)
 
 struct tm_ops {
-#define X(op)          \
-    tm_##op##_fn *op;  \
+#define X(op)                                                                                      \
+    tm_##op##_fn *op;                                                                              \
     const char *op##_variant; /* "ref", "avx512", …: for the log and the tests */
     TM_OPS(X)
 #undef X
 };
 
-/* Memory and order of execution. On a CPU streams are scratch only, events and graphs are absent. */
+/* Memory and order of execution. On a CPU streams are scratch only, events and graphs are absent.
+ */
 struct tm_device_ops {
     void *(*alloc)(struct tm_backend *, size_t bytes); /* 64-byte aligned; NULL when short */
     void (*free)(struct tm_backend *, void *p);
@@ -295,8 +318,8 @@ enum tm_isa {
     TM_ISA_AVX2 = 1 << 0,   /* AVX2, FMA, F16C */
     TM_ISA_AVX512 = 1 << 1, /* F, BW, DQ, VL */
 };
-uint32_t tm_cpu_isa(void);               /* detected on this machine */
-const char *tm_isa_name(uint32_t mask);  /* of the best bit: "ref", "avx2", "avx512" */
+uint32_t tm_cpu_isa(void);              /* detected on this machine */
+const char *tm_isa_name(uint32_t mask); /* of the best bit: "ref", "avx2", "avx512" */
 
 /* The CPU backend. mask 0: the reference alone; else the best variants within mask and
  * tm_cpu_isa(). Never fails for want of an instruction set. */

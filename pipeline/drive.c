@@ -36,8 +36,12 @@ static void hand_over(struct drive *d, size_t *held)
             return;
         }
         const struct tm_seq *q = &d->seqs[*held];
-        const struct tm_sequence seq = {.ids = q->ids, .n_ids = q->n_ids, .n_first = q->n_first,
-                                        .skip = q->skip, .out = q->out, .out_size = q->out_size};
+        const struct tm_sequence seq = {.ids = q->ids,
+                                        .n_ids = q->n_ids,
+                                        .n_first = q->n_first,
+                                        .skip = q->skip,
+                                        .out = q->out,
+                                        .out_size = q->out_size};
         if (tm_engine_submit(d->engine, &seq, *held) != TM_OK)
             return;
         *held = d->n;
@@ -75,7 +79,8 @@ enum tm_status tm_drive(struct tm_engine *engine, struct tm_seq *seqs, size_t n,
     int threads = tm_engine_info(engine)->threads;
     struct drive_worker *workers = calloc((size_t)threads, sizeof *workers);
     struct tm_thread **thread = calloc((size_t)threads, sizeof *thread);
-    enum tm_status s = workers != NULL && thread != NULL ? TM_OK : tm_err_set(err, TM_NOMEM, "workers");
+    enum tm_status s =
+        workers != NULL && thread != NULL ? TM_OK : tm_err_set(err, TM_NOMEM, "workers");
     uint64_t since = tm_clock_ns();
     if (s == TM_OK) {
         for (int i = 0; i < threads; i++)

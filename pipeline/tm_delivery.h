@@ -25,8 +25,8 @@ struct tm_doc;
 struct tm_progress {
     uint64_t lane;
     uint32_t epoch;
-    uint64_t next;        /* first record that is not done */
-    bool ended;           /* nothing comes after: the lane's file is used up */
+    uint64_t next; /* first record that is not done */
+    bool ended;    /* nothing comes after: the lane's file is used up */
 };
 
 struct tm_release {

@@ -13,20 +13,22 @@ struct json_t; /* jansson's */
 
 /* ---- the document ------------------------------------------------------------------------- */
 
-struct tm_header { const char *name, *value; };
+struct tm_header {
+    const char *name, *value;
+};
 
 /* Bytes as they came, and where from. Everything lies in the document's arena. */
 struct tm_record {
     uint64_t lane;
     uint32_t epoch;
-    uint64_t seq;             /* number within the lane: 0, 1, 2 … */
-    const char *lane_name;    /* delivery identity of the lane: "sub/a.html-0123456789abcdef" */
-    const char *path;         /* relative to the spool: "sub/a.html" */
-    int64_t line;             /* of a many-document file, from 1; 0: the file is the document */
-    uint64_t end_offset;      /* first byte after it in the decompressed input */
-    bool many;                /* the lane holds more than one record */
-    bool last;                /* the last record of its lane */
-    const char *sha256;       /* of the file's bytes, 64 hex digits */
+    uint64_t seq;          /* number within the lane: 0, 1, 2 … */
+    const char *lane_name; /* delivery identity of the lane: "sub/a.html-0123456789abcdef" */
+    const char *path;      /* relative to the spool: "sub/a.html" */
+    int64_t line;          /* of a many-document file, from 1; 0: the file is the document */
+    uint64_t end_offset;   /* first byte after it in the decompressed input */
+    bool many;             /* the lane holds more than one record */
+    bool last;             /* the last record of its lane */
+    const char *sha256;    /* of the file's bytes, 64 hex digits */
     const char *data;
     size_t len;
     const char *content_type; /* NULL: unknown */
@@ -42,8 +44,15 @@ struct tm_span {
     uint32_t cp_start, cp_end; /* code points */
 };
 
-enum tm_block { TM_BLOCK_P, TM_BLOCK_HEADING, TM_BLOCK_LI, TM_BLOCK_QUOTE, TM_BLOCK_CODE,
-                TM_BLOCK_TABLE_ROW, TM_BLOCK_COUNT };
+enum tm_block {
+    TM_BLOCK_P,
+    TM_BLOCK_HEADING,
+    TM_BLOCK_LI,
+    TM_BLOCK_QUOTE,
+    TM_BLOCK_CODE,
+    TM_BLOCK_TABLE_ROW,
+    TM_BLOCK_COUNT
+};
 const char *tm_block_name(enum tm_block b); /* "p", "heading", "li", "quote", "code", "table-row" */
 
 struct tm_paragraph {
@@ -61,51 +70,68 @@ struct tm_offset_run {
     bool exact;
 };
 
-struct tm_removed { const char *rule; int32_t count; };
+struct tm_removed {
+    const char *rule;
+    int32_t count;
+};
 
 /* Audit of cleaning, schema 6.2 `cleaning`. */
 struct tm_cleaning {
-    const char *method;          /* "landmark", "baseline", "text", … */
-    double confidence;           /* < 0: not known */
+    const char *method; /* "landmark", "baseline", "text", … */
+    double confidence;  /* < 0: not known */
     uint64_t chars_in, chars_out;
     const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|default */
     uint32_t replaced_chars;
-    const struct tm_removed *removed; size_t n_removed;
-    const char *const *flags; size_t n_flags; /* "bidi_controls", "depth_capped", … */
+    const struct tm_removed *removed;
+    size_t n_removed;
+    const char *const *flags;
+    size_t n_flags; /* "bidi_controls", "depth_capped", … */
 };
 
-struct tm_warning { const char *code, *stage, *task, *message; };
+struct tm_warning {
+    const char *code, *stage, *task, *message;
+};
 
 struct tm_doc {
     struct tm_arena *arena; /* holds the tm_doc itself too */
     struct tm_record rec;
-    struct tm_doc *next;    /* for whoever owns it */
+    struct tm_doc *next; /* for whoever owns it */
 
     /* from the envelope and the page; NULL where unknown */
-    const char *id;          /* the user's, or the delivery identity */
+    const char *id; /* the user's, or the delivery identity */
     const char *title, *url, *source, *published_at, *modified_at, *lang, *kind, *page_type;
-    const char *lang_from;   /* "envelope", "html", … */
-    const char *const *authors; size_t n_authors;
-    const char *const *tasks; size_t n_tasks; /* the envelope's choice; n_tasks 0: all configured */
-    struct json_t *meta;     /* echoed; borrowed from an arena cleanup */
+    const char *lang_from; /* "envelope", "html", … */
+    const char *const *authors;
+    size_t n_authors;
+    const char *const *tasks;
+    size_t n_tasks;      /* the envelope's choice; n_tasks 0: all configured */
+    struct json_t *meta; /* echoed; borrowed from an arena cleanup */
 
     /* cleaned text: UTF-8 NFC, paragraphs separated by one blank line; all offsets refer to it */
-    const char *text; size_t text_len; uint32_t text_chars;
-    const char *source_field;                 /* "html", "text", "file": what offset runs point into */
-    const struct tm_paragraph *paragraphs; size_t n_paragraphs;
-    const struct tm_span *sentences; size_t n_sentences;
-    const struct tm_offset_run *runs; size_t n_runs;
+    const char *text;
+    size_t text_len;
+    uint32_t text_chars;
+    const char *source_field; /* "html", "text", "file": what offset runs point into */
+    const struct tm_paragraph *paragraphs;
+    size_t n_paragraphs;
+    const struct tm_span *sentences;
+    size_t n_sentences;
+    const struct tm_offset_run *runs;
+    size_t n_runs;
     struct tm_cleaning cleaning;
 
     /* tasks: one slot a configured task, by index; see struct tm_task_ops */
-    struct tm_task_run *task_runs; size_t n_task_runs;
-    struct tm_warning *warnings; size_t n_warnings, warnings_room;
+    struct tm_task_run *task_runs;
+    size_t n_task_runs;
+    struct tm_warning *warnings;
+    size_t n_warnings, warnings_room;
 
     /* end */
-    struct tm_err err;       /* status TM_OK: a result; else a dead letter */
-    const char *err_stage;   /* stage that failed it */
-    uint32_t attempts;       /* deaths of the process on it so far */
-    const char *output; size_t output_len; /* the line to store, without newline */
+    struct tm_err err;     /* status TM_OK: a result; else a dead letter */
+    const char *err_stage; /* stage that failed it */
+    uint32_t attempts;     /* deaths of the process on it so far */
+    const char *output;
+    size_t output_len;                                  /* the line to store, without newline */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
     uint32_t tokens_in;
 };
@@ -151,9 +177,11 @@ struct tm_stage_ops {
     void (*destroy)(void *self);
 };
 
-extern const struct tm_stage_ops tm_stage_clean;    /* clean/ */
-extern const struct tm_stage_ops tm_stage_tokenize; /* tokenize/: plans the first round; arg: tm_models */
-extern const struct tm_stage_ops tm_stage_assemble; /* assemble/: makes doc->output; arg: tm_models */
+extern const struct tm_stage_ops tm_stage_clean; /* clean/ */
+extern const struct tm_stage_ops
+    tm_stage_tokenize; /* tokenize/: plans the first round; arg: tm_models */
+extern const struct tm_stage_ops
+    tm_stage_assemble; /* assemble/: makes doc->output; arg: tm_models */
 
 /* ---- models and tasks ------------------------------------------------------------------------ */
 
@@ -163,11 +191,11 @@ struct tm_encoding;
 
 /* One open model with its tokenizer; tasks that name the same folder share it. */
 struct tm_model {
-    const char *name;    /* of its folder, without where it lies */
+    const char *name; /* of its folder, without where it lies */
     const char *folder;
     struct tm_engine *engine;
     struct tm_tokenizer *tok;
-    char sha256[65];     /* of config, weights and tokenizer */
+    char sha256[65]; /* of config, weights and tokenizer */
 };
 struct tm_models; /* those of a pipeline, and its tasks in order */
 
@@ -191,21 +219,24 @@ enum tm_status tm_model_find(const char *name, char *out, size_t out_size, struc
 
 /* A sequence that a task wants run. out lies in the document's arena. */
 struct tm_seq {
-    const int32_t *ids; int32_t n_ids, n_first;
+    const int32_t *ids;
+    int32_t n_ids, n_first;
     const uint8_t *skip;
-    float *out; size_t out_size;
+    float *out;
+    size_t out_size;
     enum tm_status status; /* filled in when answered */
 };
 
 /* One task on one document. */
 struct tm_task_run {
     const struct tm_task *task;
-    struct tm_seq *seqs; size_t n_seqs; /* of the present round */
-    size_t n_open;          /* not yet answered: the infer stage counts */
-    bool done, skipped;     /* skipped: not asked for by the envelope */
-    void *state;            /* the task's own, in the arena */
-    struct tm_err err;      /* a failed task: the result is partial */
-    struct json_t *result;  /* what goes under the task's key; owned by an arena cleanup */
+    struct tm_seq *seqs;
+    size_t n_seqs;         /* of the present round */
+    size_t n_open;         /* not yet answered: the infer stage counts */
+    bool done, skipped;    /* skipped: not asked for by the envelope */
+    void *state;           /* the task's own, in the arena */
+    struct tm_err err;     /* a failed task: the result is partial */
+    struct json_t *result; /* what goes under the task's key; owned by an arena cleanup */
 };
 
 struct tm_task {
@@ -253,7 +284,8 @@ int tm_infer_workers(const struct tm_infer *in);
 enum tm_status tm_drive(struct tm_engine *engine, struct tm_seq *seqs, size_t n, uint64_t *ret_ns,
                         struct tm_err *err);
 
-/* ---- the runner -------------------------------------------------------------------------------- */
+/* ---- the runner --------------------------------------------------------------------------------
+ */
 
 struct tm_summary {
     uint64_t documents, delivered, dead, partial, tokens, bytes;
@@ -265,10 +297,10 @@ struct tm_runner_config {
     const struct tm_conf *conf;
     const struct tm_source_ops *source;
     const struct tm_sink_ops *sink;
-    struct tm_models *models;   /* may have no task */
+    struct tm_models *models; /* may have no task */
     struct tm_metrics *metrics;
-    const char *config_hash;    /* of configuration and weights, hex */
-    bool once;                  /* end when the source is at its end */
+    const char *config_hash; /* of configuration and weights, hex */
+    bool once;               /* end when the source is at its end */
     /* One call for each failed document and each trouble, from the runner's threads. */
     void (*trouble)(void *arg, const struct tm_doc *doc, const char *stage,
                     const struct tm_err *err);
@@ -284,8 +316,8 @@ struct tm_runner_config {
 
 struct tm_runner;
 /* Creates everything but threads. The attempt journal is read here. */
-enum tm_status tm_runner_create(const struct tm_runner_config *config, struct tm_runner **ret_runner,
-                                struct tm_err *err);
+enum tm_status tm_runner_create(const struct tm_runner_config *config,
+                                struct tm_runner **ret_runner, struct tm_err *err);
 /* Creates the threads, waits until all is done or stopped, joins them. Returns TM_OK, TM_AGAIN when
  * the drain limit cut it short, or what made it end. */
 enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary,

@@ -40,8 +40,8 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
                                    bool skip_special, struct tm_buf *out, struct tm_err *err);
 /* How many special tokens the post-processor adds to one text, and which ids come before and after
  * it, for callers that build windows themselves. prefix and suffix are borrowed. */
-void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix, size_t *ret_n_prefix,
-                        const int32_t **ret_suffix, size_t *ret_n_suffix);
+void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix,
+                        size_t *ret_n_prefix, const int32_t **ret_suffix, size_t *ret_n_suffix);
 int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token); /* -1: not there */
 const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id); /* NULL: not there */
 /* One past the largest id, added tokens included; ids in between may be without a token. */

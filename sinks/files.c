@@ -140,7 +140,7 @@ static enum tm_status files_create(void **ret_self, const struct tm_conf *conf,
     return TM_OK;
 }
 
-/* ---- one document, one file --------------------------------------------------------------------- */
+/* ---- one document, one file ---- */
 
 static const char *result_suffix(const struct files *f)
 {
@@ -202,7 +202,7 @@ static void resume_single(struct files *f, const char *lane, struct tm_resume *r
     free(letter);
 }
 
-/* ---- the contract ------------------------------------------------------------------------------- */
+/* ---- the contract ---- */
 
 /* Everything but the checkpoints and what follows from them. */
 static enum tm_status write_outputs(struct files *f, const struct tm_release *release,

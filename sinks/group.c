@@ -151,7 +151,7 @@ enum tm_status group_put(struct group *g, struct tm_folders *fs, const char *pat
     if (e == 0)
         e = tm_write_all(fd, "\n", 1, (off_t)n);
     it->path = strdup(path);
-    s = e != 0 ? tm_err_errno(err, e, "cannot write %s/%s", tm_folders_path(fs), path)
+    s = e != 0             ? tm_err_errno(err, e, "cannot write %s/%s", tm_folders_path(fs), path)
         : it->path == NULL ? tm_err_set(err, TM_NOMEM, "cannot write %s", path)
                            : keep(g, it, &fd, err);
     if (s != TM_OK) {

@@ -1,10 +1,11 @@
 /* Many-document files (many.h). Called by files.c under its lock.
  *
- * While a lane goes on, its results grow in NAME.jsonl.part and its dead letters likewise; the final
- * names appear when it has ended. Order: append and sync both, then the checkpoint {next record,
- * input offset, both lengths, ended}, then (ended) the two renames. The checkpoint decides: whatever
- * the files hold beyond it is overwritten or cut off, and a checkpoint that says `ended` makes a
- * restart finish the renames. With one file a result there is no NAME.jsonl, all else is the same. */
+ * While a lane goes on, its results grow in NAME.jsonl.part and its dead letters likewise; the
+ * final names appear when it has ended. Order: append and sync both, then the checkpoint {next
+ * record, input offset, both lengths, ended}, then (ended) the two renames. The checkpoint decides:
+ * whatever the files hold beyond it is overwritten or cut off, and a checkpoint that says `ended`
+ * makes a restart finish the renames. With one file a result there is no NAME.jsonl, all else is
+ * the same. */
 #include "many.h"
 #include "deadletter.h"
 #include "place.h"
@@ -93,7 +94,7 @@ void many_set_reset(struct many_set *ms)
     }
 }
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files ---- */
 
 static void unlink_at(struct tm_folders *fs, const char *path, const char *suffix)
 {
@@ -186,7 +187,7 @@ static enum tm_status finish_names(struct output *o, const struct names *n,
     return s == TM_OK ? tm_folders_sync(o->dead, err) : s;
 }
 
-/* ---- a release ---------------------------------------------------------------------------------- */
+/* ---- a release ---- */
 
 static struct many *find(const struct many_set *ms, uint64_t lane)
 {
@@ -238,9 +239,10 @@ static enum tm_status gather_result(struct many *m, struct output *o, const stru
     char suffix[40];
     snprintf(suffix, sizeof suffix, "-%llu.json", (unsigned long long)doc->rec.seq);
     struct tm_buf path = {0};
-    enum tm_status s = place_put(&path, doc->rec.lane_name, suffix, o->reserved)
-                           ? group_put(o->group, o->out, path.data, doc->output, doc->output_len, err)
-                           : tm_err_set(err, TM_NOMEM, "no memory for output %s", m->name);
+    enum tm_status s =
+        place_put(&path, doc->rec.lane_name, suffix, o->reserved)
+            ? group_put(o->group, o->out, path.data, doc->output, doc->output_len, err)
+            : tm_err_set(err, TM_NOMEM, "no memory for output %s", m->name);
     tm_buf_finish(&path);
     return s;
 }
@@ -399,7 +401,7 @@ void many_drop_spent(struct many_set *ms, struct output *o)
     }
 }
 
-/* ---- restart ------------------------------------------------------------------------------------ */
+/* ---- restart ---- */
 
 static bool is_file(struct tm_folders *fs, const char *path, const char *suffix)
 {
@@ -448,9 +450,9 @@ static bool is_finished(struct tm_folders *fs, const char *path)
     return is_file(fs, path, "") && !is_file(fs, path, part);
 }
 
-/* The process ended between the last record of a lane and the removal of its checkpoint. Whether the
- * source file has moved is not known here, but the final names say enough (see many_resume). With
- * one file a result there is no such name, and the few bytes stay. */
+/* The process ended between the last record of a lane and the removal of its checkpoint. Whether
+ * the source file has moved is not known here, but the final names say enough (see many_resume).
+ * With one file a result there is no such name, and the few bytes stay. */
 static void drop_if_ended(void *arg, const char *path, int fd, const char *name)
 {
     static const char suffix[] = ".checkpoint";

@@ -29,7 +29,8 @@ void many_set_finish(struct many_set *ms);
 /* Forgets what an attempt at a release gathered. */
 void many_set_reset(struct many_set *ms);
 /* Takes the document's output into the lane's coming write; those stored already are passed over.
- * TM_CANCELLED: the record does not follow the last one stored, so somebody else has written here. */
+ * TM_CANCELLED: the record does not follow the last one stored, so somebody else has written here.
+ */
 enum tm_status many_gather(struct many_set *ms, struct output *o, const struct tm_doc *doc,
                            struct tm_err *err);
 /* Writes what was gathered and adds the files to the group. */

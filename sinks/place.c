@@ -1,7 +1,7 @@
 /* Output names (place.h). Pure functions, any thread.
  *
- * A lane name is "sub/a.html-0123456789abcdef": the source has made its bytes safe, but nothing here
- * relies on it. */
+ * A lane name is "sub/a.html-0123456789abcdef": the source has made its bytes safe, but nothing
+ * here relies on it. */
 #include "place.h"
 #include "tm_pipeline.h"
 #include <string.h>

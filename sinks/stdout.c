@@ -75,10 +75,9 @@ static enum tm_status put_letter(struct out *o, const struct tm_doc *doc, struct
     if (doc->rec.many)
         snprintf(suffix, sizeof suffix, "-%llu.json", (unsigned long long)doc->rec.seq);
     char *path = place_make(doc->rec.lane_name, suffix, NULL);
-    enum tm_status s = path == NULL
-                           ? tm_err_set(err, TM_NOMEM, "no memory for dead letter")
-                           : group_put(o->group, o->dead, path, o->letters.data + from,
-                                       o->letters.len - from, err);
+    enum tm_status s = path == NULL ? tm_err_set(err, TM_NOMEM, "no memory for dead letter")
+                                    : group_put(o->group, o->dead, path, o->letters.data + from,
+                                                o->letters.len - from, err);
     free(path);
     o->letters.len = from;
     return s;

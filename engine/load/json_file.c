@@ -8,7 +8,8 @@
 
 enum { FILE_MOST = 16 << 20, PATH_ROOM = 4096 };
 
-enum tm_status json_file_object(struct tm_json *j, json_visit_fn *visit, void *arg, struct tm_err *err)
+enum tm_status json_file_object(struct tm_json *j, json_visit_fn *visit, void *arg,
+                                struct tm_err *err)
 {
     struct tm_json_event ev;
     enum tm_status s = tm_json_next(j, &ev, err);

@@ -10,7 +10,8 @@ typedef enum tm_status json_visit_fn(void *arg, struct tm_json *j, const char *k
                                      struct tm_err *err);
 
 /* The next value, which must be an object. */
-enum tm_status json_file_object(struct tm_json *j, json_visit_fn *visit, void *arg, struct tm_err *err);
+enum tm_status json_file_object(struct tm_json *j, json_visit_fn *visit, void *arg,
+                                struct tm_err *err);
 /* folder/name, one object. */
 enum tm_status json_file(const char *folder, const char *name, json_visit_fn *visit, void *arg,
                          struct tm_err *err);

@@ -103,6 +103,13 @@ class Findings(Case):
         self.assertEqual(list(box.results()), ["a.txt"])
         self.assertTrue((box.folder / ".textmill/default.journal").exists())  # defaults do, too
 
+    def test_standard_output_is_for_once(self):
+        box = self.box()
+        box.config.write_text("source:\n  spool: { path: in }\nsink:\n  stdout: { enabled: true }\n"
+                              "  dead_letters: { path: dead }\n")
+        self.assertIn("sink.stdout.enabled is for textmill once", self.expect(run("run", "-c", box.config), CONFIG).err)
+        self.expect(run("once", "-c", box.config), OK)
+
     def test_a_file_that_is_not_there(self):
         for verb in ("check", "once", "run"):
             done = self.expect(run(verb, "-c", "/no/such/pipeline.yaml"), NOINPUT)

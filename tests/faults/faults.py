@@ -1,17 +1,19 @@
 """The real textmill, killed in every way: outputs = inputs, nothing twice, nothing torn, no dead letter
 but for documents that are guilty, and those with their reason.
 
-  faults.py random|points|crash|hang|memory|line TEXTMILL SOURCE_ROOT
+  faults.py random|points|stop|crash|hang|memory|line TEXTMILL SOURCE_ROOT
 """
 
 import os
 import re
+import signal
 import sys
 
-from mill import Mill, be_subreaper, child_of, fail, kill, kill_both, sleep_until
+from mill import MODEL, Mill, be_subreaper, child_of, fail, kill, kill_both, sleep_until
 
 ROUNDS = 50
-DOCUMENTS = 2000
+DOCUMENTS = 500 if MODEL else 2000
+STAGES = ("clean", "tokenize", "assemble") + (("infer",) if MODEL else ())
 
 
 def case_random(textmill, _):
@@ -25,9 +27,13 @@ def case_random(textmill, _):
             longest = max(longest * 0.7, 0.005)
             early += 1
         longest = min(longest * 1.1, 2)
+    before = len(m.files_below("in/done"))
     m.finish()
     m.check()
-    print("%d documents, %d kills; %d more came too late" % (len(m.expected), ROUNDS, early))
+    print("%d documents, %d kills; %d more came too late; %d files were done before the last start"
+          % (len(m.expected), ROUNDS, early, before))
+    if before == 0:
+        fail("nothing was done between the kills")
     m.remove()
 
 
@@ -43,9 +49,7 @@ def strike(m, i, longest):
 
 def named_points(source_root):
     """Every TM_FAULT of the sources, and those of the runner's stages."""
-    points = {"in-clean", "in-tokenize", "in-assemble"}
-    if os.environ.get("TEXTMILL_FAULTS_MODEL"):
-        points.add("in-infer")
+    points = {"in-" + stage for stage in STAGES}
     for room in ("pipeline", "ingest", "sinks"):
         for at, _, files in os.walk(os.path.join(source_root, room)):
             for name in files:
@@ -73,6 +77,25 @@ def case_points(textmill, source_root):
         m.remove()
 
 
+def case_stop(textmill, _):
+    """SIGTERM drains, a second signal ends at once: neither loses or doubles anything."""
+    m = Mill(textmill, seed=3)
+    codes = []
+    for i in range(16):
+        m.add_documents(50)
+        p = m.start("run")
+        sleep_until(p, m.random.uniform(0, 0.4))
+        for number in ((signal.SIGTERM,) if i % 2 == 0 else (signal.SIGINT, signal.SIGTERM)):
+            p.send_signal(number)
+        codes.append(p.wait(timeout=60))
+    if set(codes) - {0, 75, -signal.SIGTERM, -signal.SIGINT}: # negative: before anything had begun
+        fail("exit codes %s" % codes)
+    m.finish()
+    m.check()
+    print("%d documents, exit codes %s" % (len(m.expected), codes))
+    m.remove()
+
+
 def guilty(textmill, action, code, attempts, line=False, **limits):
     """One document of many misbehaves."""
     m = Mill(textmill, seed=7, **limits)
@@ -90,7 +113,7 @@ def guilty(textmill, action, code, attempts, line=False, **limits):
 
 
 def case_crash(textmill, _):
-    for stage in ("clean", "tokenize", "assemble"):
+    for stage in STAGES:
         guilty(textmill, "crash:" + stage, "E_CRASH", 2)
 
 
@@ -99,7 +122,8 @@ def case_line(textmill, _):
 
 
 def case_hang(textmill, _):
-    guilty(textmill, "hang:clean", "E_TIMEOUT", 2, stage_seconds=2)
+    for stage in (STAGES[0], STAGES[-1]):
+        guilty(textmill, "hang:" + stage, "E_TIMEOUT", 2, stage_seconds=2)
 
 
 def case_memory(textmill, _):

@@ -15,6 +15,7 @@ import time
 
 PR_SET_CHILD_SUBREAPER = 36
 LINES = 20  # of each many-document file
+MODEL = os.environ.get("TEXTMILL_FAULTS_MODEL")  # a sentiment model's folder: with tasks, and shorter
 
 CONFIG = """\
 source:
@@ -47,8 +48,7 @@ class Mill:
         self.expected = {}  # (file, line) -> text
         for name in ("in", "incoming"):
             os.mkdir(self.path(name))
-        model = os.environ.get("TEXTMILL_FAULTS_MODEL")
-        tasks = "tasks:\n  - { task: sentiment, model: %s }\n" % os.path.abspath(model) if model else ""
+        tasks = "tasks:\n  - { task: sentiment, model: %s }\n" % os.path.abspath(MODEL) if MODEL else ""
         with open(self.path("config.yaml"), "w") as f:
             f.write(CONFIG.format(tasks=tasks, window=window, stage_seconds=stage_seconds,
                                   process_memory=process_memory))
@@ -59,7 +59,7 @@ class Mill:
     # ---- documents
 
     def text(self, number):
-        words = " ".join("word%d" % self.random.randrange(1000) for _ in range(self.random.randrange(5, 400)))
+        words = " ".join("word%d" % self.random.randrange(1000) for _ in range(self.random.randrange(5, 40 if MODEL else 400)))
         return "Document %d begins here. %s. It ends as document %d." % (number, words, number)
 
     def add(self, name, data):
@@ -89,8 +89,8 @@ class Mill:
 
     # ---- processes
 
-    def start(self, **env):
-        return subprocess.Popen([self.textmill, "once", "-c", self.path("config.yaml"), "--no-progress"],
+    def start(self, verb="once", **env):
+        return subprocess.Popen([self.textmill, verb, "-c", self.path("config.yaml"), "--no-progress"],
                                 env=dict(os.environ, **env), stdout=subprocess.DEVNULL,
                                 stderr=open(self.path("stderr"), "ab"))
 
@@ -156,9 +156,9 @@ class Mill:
         self.check_spool(len({f for f, _ in self.expected}), {f for f, line in guilty if line == 0})
 
     def check_spool(self, files, failed):
-        kept = [f for f in self.files_below("in/done")]
+        kept = self.files_below("in/done")
         gone = [f for f in self.files_below("in/failed") if not f.endswith(".reason.json")]
-        rest = len(self.files_below("in")) - len(self.files_below("in/done")) - len(self.files_below("in/failed"))
+        rest = len(self.files_below("in")) - len(kept) - len(self.files_below("in/failed"))
         if rest != 0 or len(gone) != len(failed) or len(kept) != files - len(failed):
             fail("spool: %d in done, %d in failed, %d elsewhere, of %d" % (len(kept), len(gone), rest, files))
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-root, textmill = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
+root, textmill = (pathlib.Path(arg).resolve() for arg in sys.argv[1:3])
 if not any((pathlib.Path(p) / "all-MiniLM-L6-v2").is_dir()
            for p in os.environ.get("TEXTMILL_MODELS", "").split(":") if p):
     print("the default model is not in TEXTMILL_MODELS; ./runtests fetches it", file=sys.stderr)

@@ -1,5 +1,5 @@
-/* What is claimed and what is left alone: settling, odd files, permissions, instances, restarts, and
- * commit beside take on two threads. */
+/* What is claimed and what is left alone: settling, odd files, permissions, instances, restarts,
+ * and commit beside take on two threads. */
 #include "world.h"
 #include <dirent.h>
 #include <errno.h>
@@ -112,8 +112,9 @@ static void a_file_that_grows_is_not_settled(void **state)
 static void temporary_names_become_input_by_rename(void **state)
 {
     struct world *w = *state;
-    static const char *const names[] = {"in/.a.txt", "in/#a.txt#", "in/a.txt~", "in/a.tmp",
-                                        "in/a.part", "in/a.filepart", "in/a.crdownload", "in/a.swp"};
+    static const char *const names[] = {"in/.a.txt",       "in/#a.txt#", "in/a.txt~",
+                                        "in/a.tmp",        "in/a.part",  "in/a.filepart",
+                                        "in/a.crdownload", "in/a.swp"};
     for (size_t i = 0; i < TM_COUNTOF(names); i++)
         world_puts(w, names[i], "not yet");
     world_once(w);
@@ -315,7 +316,8 @@ static void two_instances_share_a_spool(void **state)
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < m; k++)
             assert_string_not_equal(mine[i]->rec.path, others[k]->rec.path);
-    /* The second stops without having delivered and comes again: it finds its own 15 and the rest. */
+    /* The second stops without having delivered and comes again: it finds its own 15 and the rest.
+     */
     for (size_t k = 0; k < m; k++)
         tm_doc_destroy(others[k]);
     world_close(&v);
@@ -364,9 +366,13 @@ static void a_present_result_finishes_the_move(void **state)
     world_once(w);
     /* Back to where a crash after the sink's part would have left them. */
     assert_true(mkdir(world_path(w, "in/active/default/sub"), 0777) == 0 || errno == EEXIST);
-    assert_int_equal(rename(world_path(w, "in/done/sub/a.txt"), world_path(w, "in/active/default/sub/a.txt")), 0);
-    assert_int_equal(rename(world_path(w, "in/failed/b.txt"), world_path(w, "in/active/default/b.txt")), 0);
-    assert_int_equal(rename(world_path(w, "in/done/c.jsonl"), world_path(w, "in/active/default/c.jsonl")), 0);
+    assert_int_equal(
+        rename(world_path(w, "in/done/sub/a.txt"), world_path(w, "in/active/default/sub/a.txt")),
+        0);
+    assert_int_equal(
+        rename(world_path(w, "in/failed/b.txt"), world_path(w, "in/active/default/b.txt")), 0);
+    assert_int_equal(
+        rename(world_path(w, "in/done/c.jsonl"), world_path(w, "in/active/default/c.jsonl")), 0);
     assert_int_equal(unlink(world_path(w, "in/failed/b.txt.reason.json")), 0);
     world_once(w);
     assert_int_equal(w->taken, 0);
@@ -398,7 +404,7 @@ static void the_same_name_again_waits(void **state)
     assert_has(w, "in/done/a.txt.1", "second");
 }
 
-/* ---- two threads ------------------------------------------------------------------------------- */
+/* ---- two threads ---- */
 
 enum { MANY = 2000 };
 

@@ -115,8 +115,9 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(makes_what_is_missing), T(never_leaves_the_root), T(many_folders),
-        T(forgets_folders_that_were_replaced), T(says_what_is_wrong),
+        T(makes_what_is_missing), T(never_leaves_the_root),
+        T(many_folders),          T(forgets_folders_that_were_replaced),
+        T(says_what_is_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

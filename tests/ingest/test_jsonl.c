@@ -83,7 +83,8 @@ static void lines_up_to_the_limit(void **state)
     char text[8192], fits[1025];
     memset(fits, 'x', 1024);
     fits[1024] = '\0';
-    int n = snprintf(text, sizeof text, "\xef\xbb\xbf%s\r\n%sy\n%s%s%s\nend\n", fits, fits, fits, fits, fits);
+    int n = snprintf(text, sizeof text, "\xef\xbb\xbf%s\r\n%sy\n%s%s%s\nend\n", fits, fits, fits,
+                     fits, fits);
     const struct line expected[] = {
         {1, 1029, fits}, {2, 2055, NULL}, {3, 5128, NULL}, {4, 5132, "end"}};
     world_put(w, "in/a.jsonl", text, (size_t)n);
@@ -223,11 +224,12 @@ static void bad_lines_are_dead_letters_and_the_file_is_done(void **state)
     char path[256];
     snprintf(path, sizeof path, "out/%s.jsonl", world_lane("sub/a.jsonl", text, sizeof text - 1));
     char *got = world_get(w, path);
-    assert_string_equal(got,
-                        "{\"file\":\"sub/a.jsonl\",\"line\":1,\"seq\":0,\"text\":\"{\\\"a\\\":1}\"}\n"
-                        "{\"file\":\"sub/a.jsonl\",\"line\":4,\"seq\":3,\"text\":\"{\\\"d\\\":4}\"}\n");
+    assert_string_equal(
+        got, "{\"file\":\"sub/a.jsonl\",\"line\":1,\"seq\":0,\"text\":\"{\\\"a\\\":1}\"}\n"
+             "{\"file\":\"sub/a.jsonl\",\"line\":4,\"seq\":3,\"text\":\"{\\\"d\\\":4}\"}\n");
     free(got);
-    snprintf(path, sizeof path, "out/dead/%s.jsonl", world_lane("sub/a.jsonl", text, sizeof text - 1));
+    snprintf(path, sizeof path, "out/dead/%s.jsonl",
+             world_lane("sub/a.jsonl", text, sizeof text - 1));
     got = world_get(w, path);
     assert_non_null(got);
     assert_non_null(strstr(got, "\"original\":\"{\\\"b\\\":\\\"BAD\\\"}\""));
@@ -238,7 +240,7 @@ static void bad_lines_are_dead_letters_and_the_file_is_done(void **state)
     assert_int_equal(world_count(w, "out/.textmill", ""), 0);
 }
 
-/* ---- going on ----------------------------------------------------------------------------------- */
+/* ---- going on ---- */
 
 enum { RECORDS = 24 };
 
@@ -249,7 +251,9 @@ static size_t make_lines(char *out, size_t size)
     for (int i = 0; i < RECORDS; i++)
         n += (size_t)snprintf(out + n, size - n, "%s{\"n\":%d%s}%s", i % 5 == 2 ? "\n \n" : "", i,
                               i % 7 == 3 ? ",\"x\":\"BAD\"" : "",
-                              i == RECORDS - 1 ? "" : i % 3 == 0 ? "\r\n" : "\n");
+                              i == RECORDS - 1 ? ""
+                              : i % 3 == 0     ? "\r\n"
+                                               : "\n");
     return n;
 }
 

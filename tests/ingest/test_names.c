@@ -6,10 +6,11 @@
 static void temporary_names_are_known(void **state)
 {
     (void)state;
-    static const char *const temporary[] = {".a", "#a#", "a~", "a.tmp", "a.part", "a.swp", "A.TMP",
-                                            "a.filepart", "a.crdownload", ".a.swp", "", "."};
-    static const char *const ready[] = {"a", "a.html", "tmp", "~a", "#a", "#", "a.tmp.html",
-                                        "part", "a.tmpx"};
+    static const char *const temporary[] = {".a",           "#a#",    "a~",    "a.tmp",
+                                            "a.part",       "a.swp",  "A.TMP", "a.filepart",
+                                            "a.crdownload", ".a.swp", "",      "."};
+    static const char *const ready[] = {"a", "a.html",     "tmp",  "~a",    "#a",
+                                        "#", "a.tmp.html", "part", "a.tmpx"};
     for (size_t i = 0; i < TM_COUNTOF(temporary); i++)
         if (!name_is_temporary(temporary[i]))
             fail_msg("\"%s\" is not taken for temporary", temporary[i]);
@@ -21,7 +22,8 @@ static void temporary_names_are_known(void **state)
 static void formats_go_by_the_name(void **state)
 {
     (void)state;
-    static const char *const many[] = {"a.jsonl", "a.ndjson", "a.JSONL", "a.jsonl.gz", "a.ndjson.GZ"};
+    static const char *const many[] = {"a.jsonl", "a.ndjson", "a.JSONL", "a.jsonl.gz",
+                                       "a.ndjson.GZ"};
     static const char *const one[] = {"a.json", "jsonl", "a.jsonl.txt", "a.gz", "a.jsonl.gz.txt"};
     for (size_t i = 0; i < TM_COUNTOF(many); i++)
         assert_true(name_is_jsonl(many[i]));
@@ -47,8 +49,8 @@ static void safe_names(void **state)
         {"../x", "%2E./x"},
         {"a\nb\x7f", "a%0Ab%7F"},
         {"100%.html", "100%.html"},
-        {"a%41", "a%2541"},     /* or it could be mistaken for an escaped "aA" */
-        {"a%0A", "a%250A"},     /* … or for "a\n" */
+        {"a%41", "a%2541"},       /* or it could be mistaken for an escaped "aA" */
+        {"a%0A", "a%250A"},       /* … or for "a\n" */
         {"a\xc2\x85", "a%C2%85"}, /* a control character of Latin-1 */
     };
     for (size_t i = 0; i < TM_COUNTOF(row); i++) {

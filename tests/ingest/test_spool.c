@@ -45,7 +45,8 @@ static void a_file_becomes_a_result_and_is_done(void **state)
     world_puts(w, "in/sub/deep/b.txt", "there");
     world_once(w);
     assert_result(w, result_path("a.html", "hello", ".json"), "\"text\":\"hello\"");
-    assert_result(w, result_path("sub/deep/b.txt", "there", ".json"), "\"file\":\"sub/deep/b.txt\"");
+    assert_result(w, result_path("sub/deep/b.txt", "there", ".json"),
+                  "\"file\":\"sub/deep/b.txt\"");
     assert_true(world_has(w, "in/done/a.html"));
     assert_true(world_has(w, "in/done/sub/deep/b.txt"));
     assert_int_equal(world_count(w, "in/active", ".html"), 0);
@@ -127,7 +128,8 @@ static void gzip_documents(void **state)
     /* The identity is that of the bytes as stored. */
     struct tm_buf b = {0};
     char sha[65];
-    assert_int_equal(tm_read_file(world_path(w, "in/active/default/a.html.gz"), 4096, &b, NULL), TM_OK);
+    assert_int_equal(tm_read_file(world_path(w, "in/active/default/a.html.gz"), 4096, &b, NULL),
+                     TM_OK);
     tm_sha256_hex(b.data, b.len, sha);
     tm_buf_finish(&b);
     assert_string_equal(docs[0]->rec.sha256, sha);
@@ -235,6 +237,23 @@ static void done_failed_active_and_hidden_are_not_input(void **state)
     assert_int_equal(w->taken, 1);
     assert_true(world_has(w, "in/done/sub/done/new.txt"));
     assert_true(world_has(w, "in/active/other/old.txt"));
+}
+
+static void results_below_the_spool_are_not_input(void **state)
+{
+    struct world *w = *state;
+    free(w->conf.sink_files_path);
+    w->conf.sink_files_path = strdup(world_path(w, "in/results"));
+    free(w->conf.sink_dead_letters_path);
+    w->conf.sink_dead_letters_path = strdup(world_path(w, "in/letters"));
+    world_puts(w, "in/a.txt", "a");
+    world_puts(w, "in/b.txt", "BAD");
+    for (int i = 0; i < 3; i++) {
+        world_once(w);
+        assert_int_equal(w->taken, i == 0 ? 2 : 0);
+    }
+    assert_int_equal(world_count(w, "in/results", ".json"), 1);
+    assert_int_equal(world_count(w, "in/letters", ".json"), 1);
 }
 
 static void a_name_that_is_taken_gets_a_number(void **state)
@@ -366,6 +385,7 @@ int main(void)
         T(names_that_are_odd_are_made_safe),
         T(the_pattern_and_recursion_are_heeded),
         T(done_failed_active_and_hidden_are_not_input),
+        T(results_below_the_spool_are_not_input),
         T(a_name_that_is_taken_gets_a_number),
         T(the_longest_names_work),
         T(five_thousand_files_at_once),

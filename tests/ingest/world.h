@@ -22,7 +22,7 @@ struct world {
     size_t release_docs; /* documents in one release; default 16 */
     size_t stop_after;   /* world_run stops after so many documents were taken; 0: at the end */
     size_t taken, delivered, dead; /* since world_open */
-    struct tm_progress last; /* of the last release */
+    struct tm_progress last;       /* of the last release */
     uint64_t input_offset;
 };
 
@@ -49,13 +49,14 @@ void world_run(struct world *w);
 /* open, run, close. */
 void world_once(struct world *w);
 
-/* What the runner's stages would do: text with BAD in it fails, the rest becomes a line of JSON with
- * path, line, seq and the text. */
+/* What the runner's stages would do: text with BAD in it fails, the rest becomes a line of JSON
+ * with path, line, seq and the text. */
 void world_process(struct tm_doc *doc);
 /* Takes up to max documents, with service calls in between, until `want` are there or the source is
  * at its end. */
 size_t world_take(struct world *w, struct tm_doc **out, size_t want);
 /* One release of these documents to sink and source; frees them when it is stored. */
-enum tm_delivered world_deliver(struct world *w, struct tm_doc **docs, size_t n, struct tm_err *err);
+enum tm_delivered world_deliver(struct world *w, struct tm_doc **docs, size_t n,
+                                struct tm_err *err);
 
 #endif

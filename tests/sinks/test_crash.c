@@ -14,9 +14,9 @@
 
 enum { SINGLES = 7, LINES = 11 };
 
-static const char *const points[] = {"after-claim", "before-move", "after-move", "before-fsync",
-                                     "after-fsync", "after-rename", "before-checkpoint",
-                                     "after-checkpoint"};
+static const char *const points[] = {"after-claim",       "before-move",     "after-move",
+                                     "before-fsync",      "after-fsync",     "after-rename",
+                                     "before-checkpoint", "after-checkpoint"};
 
 static void clear_folder(const struct world *w, const char *path)
 {
@@ -35,8 +35,8 @@ static size_t make_lines(char *out, size_t size)
 {
     size_t n = 0;
     for (int i = 0; i < LINES; i++)
-        n += (size_t)snprintf(out + n, size - n, "{\"n\":%d%s}\n%s", i, i % 4 == 1 ? ",\"x\":\"BAD\"" : "",
-                              i % 5 == 2 ? "\n" : "");
+        n += (size_t)snprintf(out + n, size - n, "{\"n\":%d%s}\n%s", i,
+                              i % 4 == 1 ? ",\"x\":\"BAD\"" : "", i % 5 == 2 ? "\n" : "");
     return n;
 }
 
@@ -155,7 +155,8 @@ static void check_all(const struct world *w, const char *layout)
     assert_true(world_has(w, "in/done/5short.jsonl"));
     /* Nothing twice, nothing left. */
     assert_int_equal(world_count(w, "in/done", "") + world_count(w, "in/failed", "") -
-                         world_count(w, "in/failed", ".reason.json"), SINGLES + 4);
+                         world_count(w, "in/failed", ".reason.json"),
+                     SINGLES + 4);
     assert_int_equal(world_count(w, "in/active", "") - world_count(w, "in/active", ".lock"), 0);
     assert_int_equal(world_count(w, "in", ".tm-"), 0);
     assert_int_equal(world_count(w, "out", ".tm-"), 0);
@@ -230,9 +231,6 @@ static void layout_jsonl(void **state)
 
 int main(void)
 {
-    /* Kills of the process ask nothing of the disk, and memory is faster. */
-    if (access("/dev/shm", W_OK) == 0)
-        setenv("TMPDIR", "/dev/shm", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(layout_auto),
         cmocka_unit_test(layout_auto_small_releases),

@@ -40,7 +40,8 @@ static char *lane_path(const char *folder, const char *name, const char *text, c
     static char out[4][600];
     static unsigned turn;
     char *path = out[turn++ % 4];
-    snprintf(path, sizeof out[0], "%s/%.400s%s", folder, world_lane(name, text, strlen(text)), suffix);
+    snprintf(path, sizeof out[0], "%s/%.400s%s", folder, world_lane(name, text, strlen(text)),
+             suffix);
     return path;
 }
 
@@ -168,7 +169,8 @@ static void a_repeat_replaces_the_other_end(void **state)
         world_close(w);
         assert_int_equal(world_has(w, lane_path("out", "a.txt", "text", ".json")), run != 1);
         assert_int_equal(world_has(w, lane_path("out/dead", "a.txt", "text", ".json")), run == 1);
-        assert_int_equal(world_has(w, lane_path("out/dead", "b.jsonl", "{\"n\":1}\n", ".jsonl")), run == 1);
+        assert_int_equal(world_has(w, lane_path("out/dead", "b.jsonl", "{\"n\":1}\n", ".jsonl")),
+                         run == 1);
     }
 }
 
@@ -212,7 +214,7 @@ static void links_below_the_output_are_not_followed(void **state)
     assert_int_equal(world_count(w, "out/sub", "a.txt-"), 1);
 }
 
-/* ---- trouble with the disk ---------------------------------------------------------------------- */
+/* ---- trouble with the disk ---- */
 
 /* A release of single documents and lines that cannot be stored now, and can be later. try: makes
  * storing fail; relieve: ends that. */
@@ -258,7 +260,8 @@ static void refuses_and_recovers(struct world *w, void (*prepare)(struct world *
         fail_msg("%s", err.text);
     assert_int_equal(w->delivered + w->dead, 30);
     assert_int_equal(world_count(w, "in/done", "") + world_count(w, "in/failed", ".txt") -
-                         world_count(w, "in/failed", ".reason"), 20);
+                         world_count(w, "in/failed", ".reason"),
+                     20);
     assert_int_equal(world_count(w, "out", ".part"), 0);
     world_close(w);
 }

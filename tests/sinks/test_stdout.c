@@ -1,4 +1,5 @@
-/* The stdout sink: lines in order, dead letters where they are asked for, and a reader that goes. */
+/* The stdout sink: lines in order, dead letters where they are asked for, and a reader that goes.
+ */
 #include "world.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -50,9 +51,10 @@ static void one_line_a_result_and_letters_on_stderr(void **state)
     struct world *w = *state;
     run_into_files(w);
     char *out = world_get(w, "stdout"), *err = world_get(w, "stderr");
-    assert_string_equal(out, "{\"file\":\"a.txt\",\"line\":0,\"seq\":0,\"text\":\"one\"}\n"
-                             "{\"file\":\"c.jsonl\",\"line\":1,\"seq\":0,\"text\":\"{\\\"n\\\":1}\"}\n"
-                             "{\"file\":\"c.jsonl\",\"line\":3,\"seq\":2,\"text\":\"{\\\"n\\\":3}\"}\n");
+    assert_string_equal(out,
+                        "{\"file\":\"a.txt\",\"line\":0,\"seq\":0,\"text\":\"one\"}\n"
+                        "{\"file\":\"c.jsonl\",\"line\":1,\"seq\":0,\"text\":\"{\\\"n\\\":1}\"}\n"
+                        "{\"file\":\"c.jsonl\",\"line\":3,\"seq\":2,\"text\":\"{\\\"n\\\":3}\"}\n");
     const char *second = strchr(err, '\n');
     assert_non_null(second);
     assert_non_null(strstr(err, "\"file\":\"b.txt\""));
