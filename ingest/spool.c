@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,6 +33,9 @@ struct spool {
     struct tm_err lane_err; /* why it cannot be read */
     struct tm_err trouble;  /* told by the next service */
     bool starved;           /* the last take stopped for want of memory */
+    uint64_t taken;         /* records handed out */
+    int64_t lane_size;      /* bytes of the present lane's file */
+    _Atomic uint64_t total; /* taken and still to come, as far as known; read by any thread */
 
     /* lanes[i] is lane first_id + i; NULL: ended */
     pthread_mutex_t lock;
@@ -318,6 +322,7 @@ static bool open_lane(struct spool *sp)
     sp->reader = reader_create(sp->conf, l, fd, &st, &sp->lane_err);
     if (sp->reader == NULL)
         return false;
+    sp->lane_size = st.st_size;
     if (!sp->published && !lanes_add(sp, l)) {
         reader_destroy(TM_TAKE(sp->reader));
         return false;
@@ -338,6 +343,24 @@ static void finish_leftover(struct spool *sp, bool dead)
     drop_lane(sp);
 }
 
+/* What is known after this record: files not yet opened count one each, and the rest of a file of
+ * lines goes by its bytes so far. Compressed lines cannot be foreseen: 0, not known. */
+static void set_total(struct spool *sp, const struct tm_record *rec)
+{
+    uint64_t left = sp->scan.n - sp->scan.next + sp->n_leftovers - sp->next_leftover;
+    uint64_t read = rec->end_offset, size = (uint64_t)sp->lane_size;
+    bool known = rec->last || !name_is_gzip(rec->path);
+    if (!rec->last && read > 0 && size > read)
+        left += (size - read) * (rec->seq + 1) / read;
+    atomic_store_explicit(&sp->total, known ? sp->taken + left : 0, memory_order_relaxed);
+}
+
+static uint64_t spool_total(void *self)
+{
+    struct spool *sp = self;
+    return atomic_load_explicit(&sp->total, memory_order_relaxed);
+}
+
 static size_t spool_take(void *self, struct tm_doc **out, size_t max)
 {
     struct spool *sp = self;
@@ -354,6 +377,8 @@ static size_t spool_take(void *self, struct tm_doc **out, size_t max)
         bool dead = false;
         switch (reader_step(sp->reader, sp->resume, sp->resume_arg, &out[n], &dead)) {
         case STEP_DOC:
+            sp->taken++;
+            set_total(sp, &out[n]->rec);
             if (out[n++]->rec.last) {
                 reader_destroy(TM_TAKE(sp->reader));
                 sp->lane = NULL; /* from here on commit's, through the table */
@@ -468,5 +493,6 @@ const struct tm_source_ops tm_source_spool = {
     .take = spool_take,
     .commit = spool_commit,
     .at_end = spool_at_end,
+    .total = spool_total,
     .destroy = spool_destroy,
 };

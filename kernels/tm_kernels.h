@@ -269,8 +269,12 @@ typedef enum tm_status tm_convert_fn(struct tm_stream *, struct tm_tensor *out,
 
 #define TM_OPS(X)                                                                                  \
     X(embed)                                                                                       \
-    X(gemm) X(add_norm) X(glu) X(qk_prep) X(attn_varlen) X(attn_cached) X(logits_topk)             \
-        X(beam_step) X(sample_step) X(pool_classify) X(gather_rows) X(quantize_rows) X(convert)
+    X(gemm)                                                                                        \
+    X(add_norm)                                                                                    \
+    X(glu)                                                                                         \
+    X(qk_prep)                                                                                     \
+    X(attn_varlen) X(attn_cached) X(logits_topk) X(beam_step) X(sample_step) X(pool_classify)      \
+        X(gather_rows) X(quantize_rows) X(convert)
 
 struct tm_ops {
 #define X(op)                                                                                      \

@@ -316,7 +316,9 @@ static void tell_progress(struct tm_runner *r, uint64_t began_ns, uint64_t *told
     if (r->config.progress == NULL || (!first && now - *told_ns < WAIT_MS * 1000000ull))
         return;
     *told_ns = now;
-    r->config.progress(r->config.arg, &summary, 0);
+    const struct tm_source_ops *source = r->config.source;
+    uint64_t total = source->total != NULL ? source->total(r->source) : 0;
+    r->config.progress(r->config.arg, &summary, total);
 }
 
 /* "clean 3, infer 12, deliver 1" */

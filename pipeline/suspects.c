@@ -212,6 +212,8 @@ static bool read_first(struct trail *t, const char *at, const char *end)
 bool trail_parse(struct trail *t, const char *text, size_t n)
 {
     *t = (struct trail){.pid = -1, .oom_kills = -1, .overrun = -1};
+    if (n == 0)
+        text = ""; /* an empty file gives no memory */
     const char *end = text + n;
     bool first = true;
     for (const char *at = text, *newline; at < end; at = newline + 1) {

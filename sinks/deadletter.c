@@ -20,9 +20,9 @@ static void put_id(struct tm_buf *b, const struct tm_doc *doc)
         return;
     }
     put_text(b, "id", rec->lane_name);
-    if (rec->many) {
+    if (rec->many && !b->failed) {
         b->len--; /* before the closing quote */
-        tm_buf_printf(b, "-%" PRIu64 "\"", rec->seq);
+        tm_buf_printf(b, ":%" PRId64 "\"", rec->line);
     }
 }
 

@@ -3,27 +3,29 @@
     python train.py --base DIR --data DIR --out DIR
 
 Defaults are the committed recipe. Everything random is seeded; a different CPU or thread count still changes the
-weights a little, because sums are taken in another order.
+weights a little, because sums are taken in another order. The adapter as it stands is written at every measurement,
+so a run that is stopped leaves something usable.
 """
 
 import argparse
 import json
-import math
 import random
-import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
-from peft import LoraConfig, TaskType, get_peft_model
-from safetensors.torch import load_file, save_file
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from peft import LoraConfig, TaskType
+from safetensors.torch import save_file
+from transformers import AutoConfig, AutoTokenizer
 
 import data
+from evaluate import measure
+from network import LINEARS, Network
 
 BASE_NAME = "all-MiniLM-L6-v2"
-# Every linear of a layer, and the pooler: MiniLM was tuned for mean pooling, so its pooler needs to learn the most.
-TARGETS = ["query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense", "pooler.dense"]
+# Dev measurements printed on the way; none of them changes what is trained or written.
+SHOWN = ("sst2_dev_accuracy", "posts_dev_macro_f1", "news_dev_not_neutral")
 
 
 def arguments():
@@ -32,63 +34,94 @@ def arguments():
     parser.add_argument("--data", type=Path, required=True, help="unpacked test-data folder")
     parser.add_argument("--out", type=Path, required=True, help="folder the adapter is written to")
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch-tokens", type=int, default=1536)
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--rank", type=int, default=16)
-    parser.add_argument("--alpha", type=int, default=32)
+    parser.add_argument("--pooler-lr", type=float, default=1e-4)
+    parser.add_argument("--rank", type=int, default=32)
+    parser.add_argument("--alpha", type=int, default=64)
     parser.add_argument("--dropout", type=float, default=0.1, help="on hidden states")
     parser.add_argument("--smoothing", type=float, default=0.05)
     parser.add_argument("--warmup", type=float, default=0.06, help="share of the steps")
-    parser.add_argument("--shrink", type=float, default=0.9, help="factor on what LoRA learned, after training")
-    parser.add_argument("--max-tokens", type=int, default=48)
+    parser.add_argument("--average", type=float, default=0.995, help="decay of the moving average that is written")
+    parser.add_argument("--max-tokens", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=0, help="stop after this many steps (for trying things out)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--measure", type=int, default=400, help="steps between measurements")
     return parser.parse_args()
 
 
-def build_model(args):
-    labels = dict(enumerate(data.LABELS))
-    base = AutoModelForSequenceClassification.from_pretrained(
-        args.base, num_labels=len(labels), id2label=labels, label2id={name: i for i, name in labels.items()},
-        problem_type="single_label_classification",
-        # Drawing dropout masks takes a third of a step on a CPU; hidden states alone are enough at this size.
-        hidden_dropout_prob=args.dropout, attention_probs_dropout_prob=0.0)
-    config = LoraConfig(task_type=TaskType.SEQ_CLS, r=args.rank, lora_alpha=args.alpha, lora_dropout=0.0,
-                        target_modules=TARGETS, modules_to_save=["classifier"])
-    return get_peft_model(base, config)
+# ---------------------------------------------------------------- batches
 
-
-def batches_of(encoded, size, rng):
-    """Batches of similar length in random order: little padding, and no order a model could learn."""
-    order = list(range(len(encoded)))
+def batches_of(lengths, budget, rng):
+    """Batches of similar length with at most `budget` tokens, in random order: little padding, nothing to learn."""
+    order = list(range(len(lengths)))
     rng.shuffle(order)
-    batches = []
-    for start in range(0, len(order), size * 64):
-        pool = sorted(order[start:start + size * 64], key=lambda i: len(encoded[i][0]))
-        batches += [pool[i:i + size] for i in range(0, len(pool), size)]
+    order.sort(key=lambda i: lengths[i])    # stable: among equal lengths the order stays random
+    batches, batch = [], []
+    for i in order:
+        if batch and (len(batch) + 1) * lengths[i] > budget:
+            batches.append(batch)
+            batch = []
+        batch.append(i)
+    batches.append(batch)
     rng.shuffle(batches)
     return batches
 
 
-def tensors_of(encoded, batch, pad):
-    width = max(len(encoded[i][0]) for i in batch)
-    ids = torch.full((len(batch), width), pad)
-    mask = torch.zeros((len(batch), width), dtype=torch.long)
-    for row, i in enumerate(batch):
-        length = len(encoded[i][0])
-        ids[row, :length] = torch.tensor(encoded[i][0])
-        mask[row, :length] = 1
-    return ids, mask, torch.tensor([encoded[i][1] for i in batch])
+def padded(rows, pad):
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids, mask
 
 
 def epoch_batches(sources, tokenizer, args, epoch):
     seed = args.seed * 1000 + epoch
     examples = data.train_set(sources, seed)
-    ids = tokenizer([text for text, _ in examples], truncation=True, max_length=args.max_tokens)["input_ids"]
-    encoded = [(row, label) for row, (_, label) in zip(ids, examples)]
-    for batch in batches_of(encoded, args.batch, random.Random(seed)):
-        yield tensors_of(encoded, batch, tokenizer.pad_token_id)
+    texts = [text for text, _ in examples]
+    ids = tokenizer(texts, truncation=True, max_length=args.max_tokens, padding=False)["input_ids"]
+    batches = batches_of([len(row) for row in ids], args.batch_tokens, random.Random(seed))
+    return [(*padded([ids[i] for i in batch], tokenizer.pad_token_id), torch.tensor([examples[i][1] for i in batch]))
+            for batch in batches]
+
+
+# ---------------------------------------------------------------- training
+
+class Average:
+    """Exponential moving average of the learned tensors: steadier than the last step's."""
+
+    def __init__(self, network, decay):
+        self.network, self.decay, self.count = network, decay, 0
+        self.tensors = {name: tensor.clone() for name, tensor in network.tensors().items()}
+
+    def update(self):
+        self.count += 1
+        weight = max(1 - self.decay, 1 / self.count)
+        for name, tensor in self.network.tensors().items():
+            self.tensors[name].lerp_(tensor, weight)
+
+    def swap(self):
+        """Exchange the average and what is being trained."""
+        for name, tensor in self.network.tensors().items():
+            kept = tensor.clone()
+            tensor.copy_(self.tensors[name])
+            self.tensors[name] = kept
+
+
+@torch.inference_mode()
+def logits_of(network, tokenizer, texts):
+    ids = tokenizer(texts, truncation=True, max_length=128, padding=False)["input_ids"]
+    logits = np.zeros((len(texts), len(data.LABELS)), dtype=np.float32)
+    for batch in batches_of([len(row) for row in ids], 2048, random.Random(0)):
+        logits[batch] = network(*padded([ids[i] for i in batch], tokenizer.pad_token_id)).float().numpy()
+    return logits
+
+
+def dev_scores(network, tokenizer, dev):
+    network.eval()
+    logits = {name: logits_of(network, tokenizer, [text for text, _ in pairs]) for name, pairs in dev.items()}
+    network.train()
+    return measure(logits, dev)
 
 
 def schedule(total, warmup):
@@ -97,82 +130,80 @@ def schedule(total, warmup):
     return lambda step: min((step + 1) / ramp, max(0.0, (total - step) / max(1, total - ramp)))
 
 
-def train(model, tokenizer, sources, args):
-    per_epoch = math.ceil(len(data.train_set(sources, 0)) / args.batch)
-    total = args.steps or per_epoch * args.epochs
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=args.lr, weight_decay=0.01)
+def optimizer_of(network, args):
+    pooler = [p for name, p in network.learned.items() if name.startswith("pooler")]
+    others = [p for name, p in network.learned.items() if not name.startswith("pooler")]
+    groups = [{"params": others, "lr": args.lr}, {"params": pooler, "lr": args.pooler_lr}]
+    return torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
+
+
+def train(network, tokenizer, sources, dev, args):
+    batches = [batch for epoch in range(args.epochs) for batch in epoch_batches(sources, tokenizer, args, epoch)]
+    total = len(batches)
+    optimizer = optimizer_of(network, args)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule(total, args.warmup))
     lossfn = torch.nn.CrossEntropyLoss(label_smoothing=args.smoothing)
-    model.train()
-    step, shown, begin = 0, 0.0, time.monotonic()
-    for epoch in range(args.epochs):
-        for ids, mask, labels in epoch_batches(sources, tokenizer, args, epoch):
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = model(input_ids=ids, attention_mask=mask).logits
-            loss = lossfn(logits.float(), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            scheduler.step()
-            step, shown = step + 1, shown + loss.item()
-            if step % 50 == 0:
-                print(f"step {step}/{total} loss {shown / 50:.4f} {time.monotonic() - begin:.0f} s", flush=True)
-                shown = 0.0
-            if step == total:
-                return
+    average = Average(network, args.average)
+    network.train()
+    shown, begin = 0.0, time.monotonic()
+    for step, (ids, mask, labels) in enumerate(batches, 1):
+        loss = lossfn(network(ids, mask), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        scheduler.step()
+        average.update()
+        shown += loss.item()
+        if step % 100 == 0:
+            print(f"step {step}/{total} loss {shown / 100:.4f} {time.monotonic() - begin:.0f} s", flush=True)
+            shown = 0.0
+        if step % args.measure == 0 or step == total:
+            average.swap()
+            write_adapter(network, args)
+            report = dev_scores(network, tokenizer, dev)
+            average.swap()
+            print(f"step {step}/{total}", *(f"{name} {report[name]:.4f}" for name in SHOWN), flush=True)
 
 
-def write_adapter(model, args):
+# ---------------------------------------------------------------- writing
+
+def adapter_name(name):
+    """The name PEFT gives a tensor of the adapter."""
+    return f"base_model.model.{name}" if name.startswith("classifier") else f"base_model.model.bert.{name}"
+
+
+def write_adapter(network, args):
     """A PEFT folder with F16 weights, plus a config.json so that labels and graph are known without PEFT."""
-    temporary = args.out.with_name(args.out.name + ".part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    model.peft_config["default"].base_model_name_or_path = BASE_NAME
-    model.peft_config["default"].inference_mode = True
-    model.save_pretrained(temporary, save_embedding_layers=False)
-    weights = load_file(temporary / "adapter_model.safetensors")
-    half = {name: tensor.to(torch.float16).contiguous() for name, tensor in weights.items()}
     args.out.mkdir(parents=True, exist_ok=True)
-    save_file(half, args.out / "adapter_model.safetensors", metadata={"format": "pt"})
-    settings = json.loads((temporary / "adapter_config.json").read_text())
-    # PEFT keeps these as sets: without sorting the file would differ from run to run.
-    for key in ("target_modules", "modules_to_save"):
-        settings[key] = sorted(set(settings[key]))
-    (args.out / "adapter_config.json").write_text(json.dumps(settings, indent=2, sort_keys=True) + "\n")
-    config = model.get_base_model().config.to_dict()
-    config.update(architectures=["BertForSequenceClassification"], _name_or_path=BASE_NAME)
-    (args.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    shutil.rmtree(temporary)
-
-
-def shrink_adapter(folder, factor):
-    """Pull the model a little back towards its base, which makes it less sure of itself and better on posts.
-
-    B alone is scaled: the change of a weight is (alpha / r) * B @ A. The head is left as it is.
-    """
-    path = folder / "adapter_model.safetensors"
-    weights = load_file(path)
-    for name, tensor in weights.items():
-        if name.endswith(".lora_B.weight"):
-            weights[name] = (tensor.float() * factor).to(torch.float16)
-    save_file(weights, path, metadata={"format": "pt"})
+    half = {adapter_name(name): tensor.to(torch.float16) for name, tensor in network.tensors().items()}
+    path = args.out / "adapter_model.safetensors"
+    save_file(half, path, metadata={"format": "pt"})
     path.chmod(0o644)
+    settings = LoraConfig(task_type=TaskType.SEQ_CLS, r=args.rank, lora_alpha=args.alpha, inference_mode=True,
+                          base_model_name_or_path=BASE_NAME).to_dict()
+    settings.update(target_modules=sorted(LINEARS), modules_to_save=["classifier", "pooler"])
+    (args.out / "adapter_config.json").write_text(json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n")
+    config = network.config.to_dict()
+    labels = {str(i): name for i, name in enumerate(data.LABELS)}
+    config.update(architectures=["BertForSequenceClassification"], _name_or_path=BASE_NAME, id2label=labels,
+                  label2id={name: int(i) for i, name in labels.items()}, problem_type="single_label_classification",
+                  dtype="float32")
+    (args.out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def main():
     args = arguments()
-    random.seed(args.seed)
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     tokenizer = AutoTokenizer.from_pretrained(args.base)
     sources = data.train_sources(args.data)
     for name, pairs in sources.items():
         print(f"{name}: {len(pairs)}")
-    model = build_model(args)
-    model.print_trainable_parameters()
-    train(model, tokenizer, sources, args)
-    write_adapter(model, args)
-    shrink_adapter(args.out, args.shrink)
+    network = Network(args.base, AutoConfig.from_pretrained(args.base), args.rank, args.alpha, args.dropout,
+                      len(data.LABELS))
+    print(f"learned weights: {sum(p.numel() for p in network.parameters())}")
+    train(network, tokenizer, sources, data.dev_sets(args.data), args)
     print(f"wrote {args.out}")
 
 

@@ -386,11 +386,9 @@ static enum tm_status stage_run(void *self, void *worker, struct tm_batch *batch
         struct tm_err why = {0};
         if (doc->err.status != TM_OK)
             continue;
-        uint64_t start = tm_clock_ns();
         enum tm_status s = clean(self, c, doc, &why);
         if (s != TM_OK)
             tm_doc_fail(doc, "clean", s, "%s", why.text);
-        doc->clean_ns += tm_clock_ns() - start;
         shrink(c);
     }
     return TM_OK;

@@ -176,13 +176,16 @@ static enum tm_status open_tokenizer(struct tm_model *m, const char *base, bool 
     return tm_err_set(err, s == TM_BADINPUT ? TM_MODEL : s, "%s", first.text);
 }
 
-/* What people and results call it: the folder's own name, wherever it lies. */
+/* What people and results call it: the folder's own name, wherever it lies and links lead. */
 static char *own_name(const char *folder)
 {
-    char *real = realpath(folder, NULL);
-    char *name = strdup(real != NULL && real[1] != '\0' ? strrchr(real, '/') + 1 : folder);
-    free(real);
-    return name;
+    size_t end = strlen(folder);
+    while (end > 1 && folder[end - 1] == '/')
+        end--;
+    size_t start = end;
+    while (start > 0 && folder[start - 1] != '/')
+        start--;
+    return strndup(folder + start, end - start);
 }
 
 enum tm_status tm_model_open(const char *name, const char *device, const char *precision,

@@ -54,6 +54,7 @@ static int life(void *arg)
     struct tm_err err = {0};
     s->lives++;
     s->in_this_life = 0;
+    tm_supervise_progress(); /* its limit is not what is tested here */
     enum tm_status status = fake_run(&s->fake, &conf, &fake_parts, &summary, &err);
     if (status != TM_OK)
         fprintf(stderr, "run: %s\n", err.text);

@@ -109,6 +109,68 @@ static void a_file_that_grows_is_not_settled(void **state)
     tm_doc_destroy(docs[0]);
 }
 
+static void add_text(const struct world *w, const char *path, const char *text)
+{
+    FILE *f = fopen(world_path(w, path), "a");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Written to between the look and the claim: it goes back and has to settle again. */
+static void a_file_that_changes_before_the_claim_goes_back(void **state)
+{
+    struct world *w = *state;
+    struct tm_doc *docs[4];
+    struct tm_err err = {0};
+    w->conf.source_spool_settle_ms = 3600000;
+    world_puts(w, "in/sub/a.txt", "one");
+    set_age(w, "in/sub/a.txt", 3601);
+    world_open(w);
+    assert_int_equal(tm_source_spool.service(w->source, 0, &err), TM_OK);
+    add_text(w, "in/sub/a.txt", " two");
+    assert_int_equal(tm_source_spool.take(w->source, docs, 4), 0);
+    assert_true(world_has(w, "in/sub/a.txt"));
+    assert_false(tm_source_spool.at_end(w->source));
+    set_age(w, "in/sub/a.txt", 3601);
+    assert_int_equal(look(w, docs, 4), 1);
+    assert_string_equal(docs[0]->rec.data, "one two");
+    tm_doc_destroy(docs[0]);
+}
+
+/* Written to while it is read, by somebody who kept it open: never half a document as if whole. */
+static void a_file_that_changes_while_it_is_read_fails(void **state)
+{
+    struct world *w = *state;
+    struct tm_doc *docs[4];
+    struct tm_err err = {0};
+    w->conf.clean_max_bytes = 100 << 20;
+    world_puts(w, "in/0.jsonl", "{}\n{}\n{}\n");
+    world_puts(w, "in/large.txt", "");
+    assert_int_equal(truncate(world_path(w, "in/large.txt"), 70 << 20), 0);
+    world_open(w);
+    assert_int_equal(tm_source_spool.service(w->source, 0, &err), TM_OK);
+    assert_int_equal(tm_source_spool.take(w->source, docs, 1), 1);
+    tm_doc_destroy(docs[0]);
+    add_text(w, "in/active/default/0.jsonl", "{}\n");
+    size_t n =
+        0; /* the three lines, perhaps the fourth; then the end of the first slice of large */
+    while (n < 3 || !world_has(w, "in/active/default/large.txt")) {
+        n += tm_source_spool.take(w->source, docs + n, 1);
+        assert_true(n <= 4);
+    }
+    assert_int_equal(docs[n - 1]->err.status, TM_BADINPUT);
+    assert_true(docs[n - 1]->rec.last);
+    assert_non_null(strstr(docs[n - 1]->err.text, "changed while it was read"));
+    for (size_t i = 0; i < n; i++)
+        tm_doc_destroy(docs[i]);
+    add_text(w, "in/active/default/large.txt", "more");
+    assert_int_equal(world_take(w, docs, 1), 1);
+    assert_int_equal(docs[0]->err.status, TM_BADINPUT);
+    assert_non_null(strstr(docs[0]->err.text, "changed while it was read"));
+    tm_doc_destroy(docs[0]);
+}
+
 static void temporary_names_become_input_by_rename(void **state)
 {
     struct world *w = *state;
@@ -383,6 +445,23 @@ static void a_present_result_finishes_the_move(void **state)
     assert_int_equal(world_count(w, "in/active", ".txt"), 0);
 }
 
+/* Result and dead letter: the process died while it replaced one by the other. Which one counts
+ * only doing it again can tell. */
+static void two_ends_are_decided_again(void **state)
+{
+    struct world *w = *state;
+    char path[256];
+    world_puts(w, "in/active/default/a.txt", "good");
+    snprintf(path, sizeof path, "out/%s.json", world_lane("a.txt", "good", 4));
+    world_puts(w, path, "{}");
+    snprintf(path, sizeof path, "out/dead/%s.json", world_lane("a.txt", "good", 4));
+    world_puts(w, path, "{}");
+    world_once(w);
+    assert_int_equal(w->delivered, 1);
+    assert_false(world_has(w, path));
+    assert_true(world_has(w, "in/done/a.txt"));
+}
+
 /* A new file under the name of one in flight waits until that one has moved. */
 static void the_same_name_again_waits(void **state)
 {
@@ -465,6 +544,8 @@ int main(void)
         T(young_files_are_left_alone),
         T(a_time_in_the_future_settles_by_being_watched),
         T(a_file_that_grows_is_not_settled),
+        T(a_file_that_changes_before_the_claim_goes_back),
+        T(a_file_that_changes_while_it_is_read_fails),
         T(temporary_names_become_input_by_rename),
         T(links_are_set_aside_and_never_followed),
         T(fifos_and_folders_stay),
@@ -477,6 +558,7 @@ int main(void)
         T(two_instances_share_a_spool),
         T(claimed_files_are_taken_up_again),
         T(a_present_result_finishes_the_move),
+        T(two_ends_are_decided_again),
         T(the_same_name_again_waits),
         T(commit_runs_beside_take),
     };

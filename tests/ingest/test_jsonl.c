@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <zlib.h>
 
 static int setup(void **state)
 {
@@ -168,26 +169,36 @@ static void the_format_setting_overrules_the_name(void **state)
 }
 
 /* Everything that could be read is given; the damage is the last record. */
-static void damaged_gzip_ends_with_an_error_record(void **state)
+static void assert_damage(struct world *w, const struct tm_buf *packed, size_t good)
 {
-    struct world *w = *state;
-    struct tm_buf text = {0}, packed = {0};
     struct tm_doc *docs[4000];
-    for (int i = 0; i < 3000; i++)
-        tm_buf_printf(&text, "{\"n\":%d,\"r\":%d}\n", i, (i * 7919) % 10007);
-    world_gzip(w, "a.gz", text.data, text.len);
-    assert_int_equal(tm_read_file(world_path(w, "a.gz"), 1 << 20, &packed, NULL), TM_OK);
-    world_put(w, "in/a.jsonl.gz", packed.data, packed.len / 2);
+    world_put(w, "in/a.jsonl.gz", packed->data, packed->len);
     world_open(w);
-    size_t n = world_take(w, docs, 4000);
-    assert_true(n > 500 && n < 3000);
-    for (size_t i = 0; i < n; i++) {
-        assert_int_equal(docs[i]->err.status, i == n - 1 ? TM_BADINPUT : TM_OK);
-        assert_int_equal(docs[i]->rec.last, i == n - 1);
+    assert_int_equal(world_take(w, docs, 4000), good + 1);
+    for (size_t i = 0; i <= good; i++) {
+        assert_int_equal(docs[i]->err.status, i == good ? TM_BADINPUT : TM_OK);
+        assert_int_equal(docs[i]->rec.last, i == good);
         assert_int_equal(docs[i]->rec.line, i + 1);
         tm_doc_destroy(docs[i]);
     }
-    tm_buf_finish(&text);
+    world_close(w);
+    assert_int_equal(unlink(world_path(w, "in/active/default/a.jsonl.gz")), 0);
+}
+
+static void damaged_gzip_ends_with_an_error_record(void **state)
+{
+    enum { GOOD = 1500 };
+    struct world *w = *state;
+    struct tm_buf packed = {0};
+    gzFile f = gzopen(world_path(w, "a.gz"), "wb");
+    for (int i = 0; i < GOOD; i++)
+        gzprintf(f, "{\"n\":%d,\"r\":%d}\n", i, (i * 7919) % 10007);
+    assert_int_equal(gzflush(f, Z_FULL_FLUSH), Z_OK); /* what is in the file ends a block */
+    assert_int_equal(tm_read_file(world_path(w, "a.gz"), 1 << 20, &packed, NULL), TM_OK);
+    gzclose(f);
+    assert_damage(w, &packed, GOOD); /* cut off */
+    tm_buf_append(&packed, "\x07 no block begins like this", 28);
+    assert_damage(w, &packed, GOOD);
     tm_buf_finish(&packed);
 }
 
@@ -339,6 +350,55 @@ static void a_changed_configuration_starts_again(void **state)
     free(got);
 }
 
+/* Somebody has cut or removed the output that the checkpoint speaks of. */
+static void lost_output_is_made_again(void **state)
+{
+    struct world *w = *state;
+    char text[2048], part[300];
+    size_t n = make_lines(text, sizeof text);
+    for (int removed = 0; removed < 2; removed++) {
+        world_put(w, "in/a.jsonl", text, n);
+        w->stop_after = w->release_docs = 10;
+        world_once(w);
+        snprintf(part, sizeof part, "out/%s.jsonl.part", world_lane("a.jsonl", text, n));
+        assert_int_equal(removed ? unlink(world_path(w, part)) : truncate(world_path(w, part), 3),
+                         0);
+        w->stop_after = 0;
+        world_once(w);
+        assert_int_equal(w->taken, RECORDS);
+        part[strlen(part) - 5] = '\0';
+        char *got = world_get(w, part);
+        assert_non_null(got);
+        assert_int_equal(strncmp(got, "{\"file\":\"a.jsonl\",\"line\":1,", 27), 0);
+        free(got);
+        assert_int_equal(unlink(world_path(w, part)), 0);
+    }
+}
+
+/* The same file again, while longer output of an unfinished run lies there. */
+static void a_repeat_starts_from_nothing(void **state)
+{
+    struct world *w = *state;
+    char text[2048];
+    size_t n = make_lines(text, sizeof text);
+    world_put(w, "in/a.jsonl", text, n);
+    w->stop_after = w->release_docs = 20;
+    world_pad = ",\"pad\":\"the output of this run is a good deal longer than that of the next\"";
+    world_once(w);
+    world_pad = "";
+    assert_int_equal(
+        rename(world_path(w, "in/active/default/a.jsonl"), world_path(w, "in/a.jsonl")), 0);
+    w->stop_after = 0;
+    world_once(w);
+    assert_int_equal(w->taken, RECORDS);
+    char path[256];
+    snprintf(path, sizeof path, "out/%s.jsonl", world_lane("a.jsonl", text, n));
+    char *got = world_get(w, path);
+    assert_non_null(got);
+    assert_null(strstr(got, "pad"));
+    free(got);
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -355,6 +415,8 @@ int main(void)
         T(bad_lines_are_dead_letters_and_the_file_is_done),
         T(goes_on_at_every_record),
         T(a_changed_configuration_starts_again),
+        T(lost_output_is_made_again),
+        T(a_repeat_starts_from_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -271,9 +271,13 @@ static void a_name_that_is_taken_gets_a_number(void **state)
     assert_result(w, "in/done/a.txt.2", "text 2");
     assert_true(world_has(w, "in/failed/b.txt.2"));
     assert_true(world_has(w, "in/failed/b.txt.2.reason.json"));
-    /* Three texts, three results; one bad text, one dead letter. */
+    world_puts(w, "in/b.txt", "");
+    world_once(w);
+    assert_result(w, "in/failed/b.txt.3.reason.json", "E_EMPTY");
+    assert_result(w, "in/failed/b.txt.reason.json", "E_BAD_INPUT");
+    /* Three texts, three results; two bad ones, two dead letters. */
     assert_int_equal(world_count(w, "out", "a.txt-"), 3);
-    assert_int_equal(world_count(w, "out", "b.txt-"), 1);
+    assert_int_equal(world_count(w, "out", "b.txt-"), 2);
 }
 
 static void the_longest_names_work(void **state)

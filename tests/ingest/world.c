@@ -159,6 +159,8 @@ void world_close(struct world *w)
     w->source = w->sink = NULL;
 }
 
+const char *world_pad = "";
+
 void world_process(struct tm_doc *doc)
 {
     struct tm_record *rec = &doc->rec;
@@ -177,7 +179,7 @@ void world_process(struct tm_doc *doc)
     tm_buf_json_string(&b, rec->path, strlen(rec->path));
     tm_buf_printf(&b, ",\"line\":%" PRId64 ",\"seq\":%" PRIu64 ",\"text\":", rec->line, rec->seq);
     tm_buf_json_string(&b, rec->data, TM_MIN(rec->len, (size_t)1000));
-    tm_buf_putc(&b, '}');
+    tm_buf_printf(&b, "%s}", world_pad);
     doc->output = tm_arena_strndup(doc->arena, b.data, b.len);
     doc->output_len = b.len;
     assert_non_null(doc->output);

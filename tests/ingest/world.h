@@ -52,6 +52,7 @@ void world_once(struct world *w);
 /* What the runner's stages would do: text with BAD in it fails, the rest becomes a line of JSON
  * with path, line, seq and the text. */
 void world_process(struct tm_doc *doc);
+extern const char *world_pad; /* put into every line: what makes two runs differ; default "" */
 /* Takes up to max documents, with service calls in between, until `want` are there or the source is
  * at its end. */
 size_t world_take(struct world *w, struct tm_doc **out, size_t want);

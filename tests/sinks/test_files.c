@@ -10,6 +10,7 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+    umount2(world_path(*state, "out"), MNT_DETACH); /* should the test have failed half-way */
     world_finish(*state);
     return 0;
 }
@@ -238,7 +240,7 @@ static void refuses_and_recovers(struct world *w, void (*prepare)(struct world *
     size_t n = world_take(w, docs, 64);
     assert_int_equal(n, 30);
     for (size_t i = 0; i < n; i++) {
-        if (i % 3 == 0) { /* a long output */
+        if (i % 3 == 1 || i == 15) { /* a long output, after some short ones */
             docs[i]->output_len = 60000;
             docs[i]->output = tm_arena_strndup(docs[i]->arena, big, 60000);
         } else {
@@ -247,11 +249,16 @@ static void refuses_and_recovers(struct world *w, void (*prepare)(struct world *
     }
     free(big);
     prepare(w);
+    struct statvfs before, after;
+    assert_int_equal(statvfs(world_path(w, "out"), &before), 0);
     for (int again = 0; again < 3; again++) {
         err = (struct tm_err){0};
         assert_int_equal(world_deliver(w, docs, n, &err), TM_RETRY_LATER);
         assert_int_equal(err.status, expected);
-        assert_int_equal(world_count(w, "out", ".tm-"), 0); /* its space is given back */
+        assert_int_equal(world_count(w, "out", ".tm-"), 0);
+        assert_int_equal(statvfs(world_path(w, "out"), &after), 0);
+        if (expected == TM_NOSPACE) /* a disk of our own: all space is given back */
+            assert_int_equal(after.f_bfree, before.f_bfree);
     }
     assert_int_equal(world_count(w, "in/done", ""), 0);
     relieve(w);
@@ -274,6 +281,8 @@ static void fill_disk(struct world *w)
     while (write(fd, block, sizeof block) > 0)
         continue;
     assert_int_equal(errno, ENOSPC);
+    off_t size = lseek(fd, 0, SEEK_END);
+    assert_int_equal(ftruncate(fd, size - 200000), 0); /* room for some, not for all */
     close(fd);
 }
 
@@ -286,7 +295,7 @@ static void a_full_disk_is_waited_for(void **state)
 {
     struct world *w = *state;
     assert_int_equal(mkdir(world_path(w, "out"), 0777), 0);
-    if (mount("tmpfs", world_path(w, "out"), "tmpfs", 0, "size=4m") < 0) {
+    if (mount("tmpfs", world_path(w, "out"), "tmpfs", 0, "size=2m") < 0) {
         print_message("cannot mount a small tmpfs: %s\n", strerror(errno));
         skip();
     }
@@ -337,6 +346,35 @@ static void a_read_only_disk_is_waited_for(void **state)
     }
     refuses_and_recovers(w, make_read_only, make_writable, TM_PERM);
     assert_int_equal(umount(world_path(w, "out")), 0);
+}
+
+/* What fails after the checkpoint was stored: the next try must not append the lines again. */
+static void a_try_after_the_checkpoint_goes_on_there(void **state)
+{
+    struct world *w = *state;
+    struct tm_doc *docs[4];
+    struct tm_err err = {0};
+    world_puts(w, "in/b.jsonl", lines);
+    char *final = lane_path("out", "b.jsonl", lines, ".jsonl");
+    world_open(w);
+    assert_int_equal(mkdir(world_path(w, final), 0777), 0);
+    assert_int_equal(world_take(w, docs, 4), 3);
+    for (int i = 0; i < 3; i++)
+        world_process(docs[i]);
+    for (int i = 0; i < 2; i++) {
+        err = (struct tm_err){0};
+        assert_int_equal(world_deliver(w, docs, 3, &err), TM_RETRY_LATER);
+        assert_non_null(strstr(err.text, "b.jsonl"));
+    }
+    assert_int_equal(rmdir(world_path(w, final)), 0);
+    err = (struct tm_err){0};
+    assert_int_equal(world_deliver(w, docs, 3, &err), TM_STORED);
+    char *got = world_get(w, final);
+    size_t n = 0;
+    for (const char *p = got; (p = strchr(p, '\n')) != NULL; p++)
+        n++;
+    assert_int_equal(n, 2);
+    free(got);
 }
 
 /* As an ordinary user: root is above permissions. */
@@ -405,6 +443,7 @@ int main(void)
         T(a_full_disk_is_waited_for),
         T(short_writes_are_taken_back),
         T(a_read_only_disk_is_waited_for),
+        T(a_try_after_the_checkpoint_goes_on_there),
         T(folders_that_cannot_be_used_are_refused_at_the_start),
         T(folders_may_be_moved_away),
     };

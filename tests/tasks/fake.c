@@ -133,13 +133,17 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
                               const char *precision, const struct tm_engine_limits *limits,
                               struct tm_engine **ret_engine, struct tm_err *err)
 {
-    const char *name = strrchr(folder, '/') + 1;
+    size_t n = strlen(folder);
+    while (folder[n - 1] == '/')
+        n--;
     (void)base;
     (void)device;
     (void)precision;
     (void)limits;
     for (size_t i = 0; i < FAKE_MODELS && fake_models[i].name != NULL; i++) {
-        if (strcmp(fake_models[i].name, name) != 0)
+        size_t name = strlen(fake_models[i].name);
+        if (name >= n || folder[n - name - 1] != '/' ||
+            memcmp(fake_models[i].name, folder + n - name, name) != 0)
             continue;
         struct tm_engine *e = calloc(1, sizeof *e);
         *e = (struct tm_engine){.model = &fake_models[i], .room = fake_room};

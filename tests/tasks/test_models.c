@@ -2,6 +2,7 @@
  * refusals that name the task and the remedy before any document is touched. */
 #include "fake.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,12 @@ static void tasks_have_default_models_and_share_them(void **state)
     assert_string_equal(p.task[1].model->name, "sentiment-en");
     assert_int_equal(p.task[2].conf->sentences, 9);
     assert_int_equal(strlen(p.task[0].model->sha256), 64);
+    struct tm_model *one = NULL; /* a folder however it is written gives its own name */
+    char path[256];
+    snprintf(path, sizeof path, "%s/./sentiment-en//", p.folder);
+    assert_int_equal(tm_model_open(path, "auto", "auto", 0, 0, true, &one, &err), TM_OK);
+    assert_string_equal(one->name, "sentiment-en");
+    tm_model_close(one);
     struct tm_infer *in = NULL;
     assert_int_equal(tm_infer_create(p.models, 1, &in, &err), TM_OK);
     assert_int_equal(tm_infer_workers(in), 3); /* as many as the widest engine has */
