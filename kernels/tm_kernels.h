@@ -267,14 +267,11 @@ typedef enum tm_status tm_quantize_rows_fn(struct tm_stream *, struct tm_tensor 
 typedef enum tm_status tm_convert_fn(struct tm_stream *, struct tm_tensor *out,
                                      const struct tm_tensor *x);
 
-#define TM_OPS(X)                                                                                  \
-    X(embed)                                                                                       \
-    X(gemm)                                                                                        \
-    X(add_norm)                                                                                    \
-    X(glu)                                                                                         \
-    X(qk_prep)                                                                                     \
-    X(attn_varlen) X(attn_cached) X(logits_topk) X(beam_step) X(sample_step) X(pool_classify)      \
-        X(gather_rows) X(quantize_rows) X(convert)
+/* clang-format off */
+#define TM_OPS(X)                                                                               \
+    X(embed) X(gemm) X(add_norm) X(glu) X(qk_prep) X(attn_varlen) X(attn_cached) X(logits_topk) \
+    X(beam_step) X(sample_step) X(pool_classify) X(gather_rows) X(quantize_rows) X(convert)
+/* clang-format on */
 
 struct tm_ops {
 #define X(op)                                                                                      \
