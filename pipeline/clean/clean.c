@@ -88,6 +88,15 @@ static void use_meta(struct tm_doc *doc, const struct tm_meta *m)
     }
 }
 
+/* A plain text that begins with a heading has it for its title. */
+static void use_headline(struct tm_doc *doc)
+{
+    if (doc->title != NULL || doc->n_paragraphs < 2 || doc->paragraphs[0].kind != TM_BLOCK_HEADING)
+        return;
+    const struct tm_span *first = &doc->paragraphs[0].span;
+    doc->title = tm_arena_strndup(doc->arena, doc->text + first->start, first->end - first->start);
+}
+
 static void count_removed(struct tm_cleaner *c)
 {
     const struct tm_node *nodes = tm_page_nodes(&c->page);
@@ -279,7 +288,7 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
     if (form == TM_SNIFFED_TEXT) {
         doc->cleaning.method = "text";
-        tm_text_write(&c->writer, d.text, d.len);
+        tm_text_write(&c->writer, d.text, d.len, p.kind != KIND_SOCIAL);
     } else {
         s = clean_markup(stage, c, doc, &d, form == TM_SNIFFED_XML, deadline, err);
     }
@@ -287,6 +296,8 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
         return s;
     flag_characters(c, doc);
     s = tm_finish_document(c, doc, form != TM_SNIFFED_TEXT, err);
+    if (s == TM_OK && form == TM_SNIFFED_TEXT)
+        use_headline(doc);
     if (s == TM_OK && tm_clock_ns() > deadline)
         s = tm_err_set(err, TM_TIMEOUT, "cleaning took longer than clean.max_ms");
     if (s == TM_OK && doc->text_len == 0)

@@ -4,7 +4,10 @@
 #include <string.h>
 #include <strings.h>
 
-enum { CONTROLS_FEW = 8 }; /* a slip, in however short a text */
+enum {
+    CONTROLS_FEW = 8,    /* a slip, in however short a text */
+    HEADLINE_MOST = 120, /* bytes */
+};
 
 /* ---- plain text --------------------------------------------------------------------------------
  */
@@ -26,7 +29,17 @@ static bool is_blank_line(const char *s, size_t n)
     return true;
 }
 
-void tm_text_write(struct tm_writer *w, const char *s, size_t n)
+/* A first paragraph that reads like the title over what follows: one short line that does not end
+ * as a sentence or a salutation does. */
+static bool is_headline(const char *s, size_t n)
+{
+    while (n > 0 && (unsigned char)s[n - 1] <= ' ')
+        n--;
+    return n > 0 && n <= HEADLINE_MOST && memchr(s, '\n', n) == NULL &&
+           strchr(".,:;!?", s[n - 1]) == NULL;
+}
+
+void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline)
 {
     size_t start = 0; /* of the paragraph */
     for (size_t i = 0; i < n;) {
@@ -34,9 +47,12 @@ void tm_text_write(struct tm_writer *w, const char *s, size_t n)
         bool blank = is_blank_line(s + i, len), last = i + next == n;
         size_t end = blank ? i : i + next;
         if ((blank || last) && end > start) {
-            tm_writer_begin(w, TM_BLOCK_P, TM_WRITER_LINES, UINT32_MAX);
+            headline = headline && !last && is_headline(s + start, end - start);
+            tm_writer_begin(w, headline ? TM_BLOCK_HEADING : TM_BLOCK_P, TM_WRITER_LINES,
+                            UINT32_MAX);
             tm_writer_put(w, s + start, end - start, (uint32_t)start, (uint32_t)end, true);
             tm_writer_end(w);
+            headline = false; /* the first paragraph alone */
         }
         i += next;
         if (blank)

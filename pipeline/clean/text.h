@@ -4,8 +4,9 @@
 
 #include "writer.h"
 
-/* s: valid UTF-8, itself the source that runs point into. */
-void tm_text_write(struct tm_writer *w, const char *s, size_t n);
+/* s: valid UTF-8, itself the source that runs point into. headline: a first line that stands alone
+ * like a title is a heading. */
+void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline);
 
 /* What bytes are, for documents that do not say. */
 enum tm_sniffed { TM_SNIFFED_TEXT, TM_SNIFFED_HTML, TM_SNIFFED_XML };

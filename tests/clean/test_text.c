@@ -84,6 +84,33 @@ static void test_classes(void **state)
     }
 }
 
+/* A first line alone that does not end as a sentence does is the title; anything else is text. */
+static void test_headline(void **state)
+{
+    static const struct {
+        const char *in, *title;
+    } cases[] = {
+        {"More fireballs than ever\n\nThe cameras saw 1,912.", "More fireballs than ever"},
+        {"\nA title after a blank line\r\n\r\nText.", "A title after a blank line"},
+        {"A sentence ends.\n\nSo this is text.", NULL},
+        {"Dear all,\n\nThis is a letter.", NULL},
+        {"Two lines\nof verse\n\nAnd more.", NULL},
+        {"Nothing follows", NULL},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        struct tm_doc *doc = clean_text(*state, "a.txt", cases[i].in);
+        bool heading = doc->paragraphs[0].kind == TM_BLOCK_HEADING;
+        assert_int_equal(heading, cases[i].title != NULL);
+        if (heading)
+            assert_string_equal(doc->title, cases[i].title);
+        else
+            assert_null(doc->title);
+        if (doc->n_paragraphs > 1)
+            assert_int_equal(doc->paragraphs[1].kind, TM_BLOCK_P);
+        tm_doc_destroy(doc);
+    }
+}
+
 /* The same in pages: where a line end is a blank, <br> is a line end, and a reference is a run. */
 static const struct expect markup[] = {
     {"line ends", "<p>one\r\n  two", "one two", "", 0, NULL},
@@ -184,9 +211,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_markup),
-        cmocka_unit_test(test_reference_run),
+        cmocka_unit_test(test_classes),  cmocka_unit_test(test_headline),
+        cmocka_unit_test(test_markup),   cmocka_unit_test(test_reference_run),
         cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
