@@ -26,12 +26,13 @@ need_packages() {
         || die "apt-get could not install: ${missing[*]}"
 }
 
-# need_venv FOLDER REQUIREMENTS: a private virtual environment with exactly those packages.
+# need_venv FOLDER REQUIREMENTS: a private virtual environment with exactly those packages, which name
+# everything they need themselves.
 need_venv() {
     local stamp="$1/.$(sha256sum "$2" | cut -c1-16)"
     [ -e "$stamp" ] && return
     say "Python packages of $2 into $1"
-    python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check -r "$2" \
+    python3 -m venv "$1" && "$1/bin/pip" install -q --disable-pip-version-check --no-deps -r "$2" \
         || die "pip could not install $2"
     touch "$stamp"
 }
