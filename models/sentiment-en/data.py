@@ -167,26 +167,35 @@ def train_sources(root):
                for pair in read_sst(sst / f"sentiment-sst2-phrases/SST-2/{part}.tsv", header=True)]
     news, _ = read_news(root)
     posts = read_posts(root, "sentiment", "val")[0::2]
+    emotion = [NEGATIVE, POSITIVE, POSITIVE, NEGATIVE]  # anger, joy, optimism, sadness
+    feelings = [(text, emotion[label]) for text, label in read_posts(root, "emotion", "train")]
     return {
         "sst2 sentences": without_overlap(sentences, dev["sst2"]),
         "sst2 phrases": without_overlap(phrases, dev["sst2"]),
         "posts": without_overlap(posts, dev["posts"]),
+        "posts with a feeling": without_overlap(feelings, dev["posts"]),
         "captions": [(line, NEUTRAL) for line in read_captions(root)],
         "news": [(line, NEUTRAL) for line in news],
         "wikipedia": [(line, NEUTRAL) for line in read_wikipedia(root)],
     }
 
 
-# How often a source is seen in one epoch: posts and news are few and closest to what users feed.
-REPEATS = {"posts": 4, "news": 2}
+# How often a source is seen in one epoch, by mix. "plain" sees everything once but posts and news, which are few and
+# closest to what users feed; "sentences" goes on from it with whole sentences only; "feelings" adds emotion posts.
+MIXES = {
+    "plain": {"sst2 sentences": 1, "sst2 phrases": 1, "posts": 4, "captions": 1, "news": 2, "wikipedia": 1},
+    "sentences": {"sst2 sentences": 3, "posts": 4, "captions": 1, "news": 2, "wikipedia": 1},
+    "feelings": {"sst2 sentences": 3, "sst2 phrases": 1, "posts": 5, "posts with a feeling": 1, "captions": 1, "news": 2,
+                 "wikipedia": 1},
+}
 
 
-def train_set(sources, seed):
+def train_set(sources, mix, seed):
     """One epoch of (text, label), varied and shuffled; another seed gives other variations and another order."""
     rng = random.Random(seed)
     examples = []
-    for name, pairs in sources.items():
-        for text, label in pairs * REPEATS.get(name, 1):
+    for name, times in MIXES[mix].items():
+        for text, label in sources[name] * times:
             if name.startswith("sst2"):
                 text = vary_opinion(text, rng)
             elif name.startswith("posts"):

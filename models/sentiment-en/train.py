@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from peft import LoraConfig, TaskType
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, AutoTokenizer
 
 import data
@@ -47,6 +47,8 @@ def arguments():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--measure", type=int, default=400, help="steps between measurements")
+    parser.add_argument("--mix", choices=data.MIXES, default="plain", help="how often each source is seen")
+    parser.add_argument("--init", type=Path, help="adapter to start from")
     return parser.parse_args()
 
 
@@ -77,9 +79,8 @@ def padded(rows, pad):
 
 def epoch_batches(sources, tokenizer, args, epoch):
     seed = args.seed * 1000 + epoch
-    examples = data.train_set(sources, seed)
-    texts = [text for text, _ in examples]
-    ids = tokenizer(texts, truncation=True, max_length=args.max_tokens, padding=False)["input_ids"]
+    examples = data.train_set(sources, args.mix, seed)
+    ids = tokenizer([text for text, _ in examples], truncation=True, max_length=args.max_tokens, padding=False)["input_ids"]
     batches = batches_of([len(row) for row in ids], args.batch_tokens, random.Random(seed))
     return [(*padded([ids[i] for i in batch], tokenizer.pad_token_id), torch.tensor([examples[i][1] for i in batch]))
             for batch in batches]
@@ -119,9 +120,9 @@ def logits_of(network, tokenizer, texts):
 
 def dev_scores(network, tokenizer, dev):
     network.eval()
-    logits = {name: logits_of(network, tokenizer, [text for text, _ in pairs]) for name, pairs in dev.items()}
+    report = measure({name: logits_of(network, tokenizer, [text for text, _ in pairs]) for name, pairs in dev.items()}, dev)
     network.train()
-    return measure(logits, dev)
+    return report
 
 
 def schedule(total, warmup):
@@ -173,6 +174,12 @@ def adapter_name(name):
     return f"base_model.model.{name}" if name.startswith("classifier") else f"base_model.model.bert.{name}"
 
 
+def read_adapter(network, folder):
+    stored = load_file(folder / "adapter_model.safetensors")
+    for name, tensor in network.tensors().items():
+        tensor.copy_(stored[adapter_name(name)])
+
+
 def write_adapter(network, args):
     """A PEFT folder with F16 weights, plus a config.json so that labels and graph are known without PEFT."""
     args.out.mkdir(parents=True, exist_ok=True)
@@ -202,6 +209,8 @@ def main():
         print(f"{name}: {len(pairs)}")
     network = Network(args.base, AutoConfig.from_pretrained(args.base), args.rank, args.alpha, args.dropout,
                       len(data.LABELS))
+    if args.init:
+        read_adapter(network, args.init)
     print(f"learned weights: {sum(p.numel() for p in network.parameters())}")
     train(network, tokenizer, sources, data.dev_sets(args.data), args)
     print(f"wrote {args.out}")
