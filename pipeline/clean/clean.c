@@ -171,16 +171,10 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
 /* ---- one document ------------------------------------------------------------------------------
  */
 
-static bool has_suffix(const char *s, const char *end)
-{
-    size_t n = s == NULL ? 0 : strlen(s), m = strlen(end);
-    return n >= m && strcasecmp(s + n - m, end) == 0;
-}
-
 /* Whether the record is an envelope: always in a file of many, else when it says so or is one. */
 static bool is_envelope(const struct stage *stage, const struct tm_record *r)
 {
-    if (stage->kind == KIND_JSON || r->many || has_suffix(r->path, ".json") ||
+    if (stage->kind == KIND_JSON || r->many || tm_text_has_suffix(r->path, ".json") ||
         (r->content_type != NULL && strcasestr(r->content_type, "application/json") != NULL))
         return true;
     if (stage->kind != KIND_AUTO)
