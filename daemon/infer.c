@@ -157,6 +157,10 @@ static enum exit_code run_chunk(struct state *st)
     if (tm_drive(st->model->engine, st->seqs, st->n, NULL, &err) != TM_OK)
         return verb_fail_err(st->args, &err);
     for (size_t i = 0; i < st->n; i++) {
+        if (st->seqs[i].status != TM_OK)
+            return verb_fail(st->args, exit_code_of(st->seqs[i].status),
+                             "line %lld: the model gives no number for it",
+                             (long long)(st->line - (int64_t)(st->n - 1 - i)));
         tm_buf_clear(&st->out);
         infer_print(st->model, &st->items[i], args_has(st->args, "ids"), &st->out);
         if (st->out.failed || fwrite(st->out.data, 1, st->out.len, stdout) != st->out.len)
