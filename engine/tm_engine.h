@@ -28,6 +28,9 @@ struct tm_engine_limits {
     int32_t threads;      /* workers; 0: one a core that this process may use (cpuset and cgroup) */
     int32_t batch_tokens; /* most tokens of a batch; 0: 2048 */
     int32_t queue;        /* most sequences inside: waiting, running or not collected; 0: 4096 */
+    int32_t decode_rows;  /* most rows (sequences x beams) a worker decodes at once; 0: 64 */
+    size_t kv_bytes;      /* K/V pages of all workers; 0: what the rows need at full length, at most
+                             a quarter of the memory that this process may use */
 };
 
 /* Facts of an open model, valid while it is open. */
@@ -47,6 +50,9 @@ struct tm_engine_info {
     int32_t n_labels;        /* 0 unless the head is TM_HEAD_SEQUENCE or TM_HEAD_TOKEN */
     const char *const *labels; /* (n_labels) id2label, or "LABEL_0" … */
     size_t weight_bytes;       /* packed weights and tables */
+    bool encoder_decoder; /* TM_HEAD_GENERATE: ids go to an encoder, else they are the prompt */
+    const struct tm_generation *generation; /* the folder's; NULL unless TM_HEAD_GENERATE */
+    size_t pool_bytes;                      /* pages, slots and slabs of all workers */
 };
 
 /* Opens config.json, model.safetensors (or its shards), and a PEFT adapter when the folder holds
@@ -65,8 +71,59 @@ const struct tm_engine_info *tm_engine_info(const struct tm_engine *e);
 enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_size,
                                       struct tm_err *err);
 
-struct tm_generation; /* decoding parameters; arrives with the first generating family */
-struct tm_guide;      /* {init, advance, mask, clone}; made in pipeline/, likewise */
+/* Decoding parameters, under Hugging Face's names (generation_config.json; transformers 4.57).
+ * A folder's own are tm_engine_info's; copy them and change what is asked for. Lists are borrowed
+ * until the sequence is collected. */
+struct tm_generation {
+    int32_t max_length; /* decoder ids in all; decoder-only: with the prompt */
+    int32_t max_new_tokens, min_length, min_new_tokens; /* -1: not set; max_new_tokens wins */
+    int32_t num_beams, num_return_sequences;
+    enum tm_early {
+        TM_STOP_BEST,
+        TM_STOP_FIRST,
+        TM_STOP_NEVER
+    } early_stopping; /* false, true,
+                          "never" */
+    float length_penalty, repetition_penalty, encoder_repetition_penalty;
+    int32_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
+    bool renormalize_logits, do_sample;
+    float temperature, top_p, min_p, typical_p;
+    int32_t top_k;
+    int32_t decoder_start_token_id, forced_bos_token_id, forced_eos_token_id, pad_token_id; /* -1:
+                                                                                            none */
+    const int32_t *eos_token_ids, *suppress_tokens, *begin_suppress_tokens;
+    int32_t n_eos, n_suppress, n_begin_suppress;
+    const int32_t *bad_words_ids; /* flat: a length, then so many ids, …; n_bad_words numbers */
+    int32_t n_bad_words;
+};
+
+/* What may come next, decided from outside: stop strings, choices, a schema. Made in pipeline/. A
+ * beam's state is state_size plain bytes that the engine keeps and copies with the beam; functions
+ * may be called from any worker, with different states at once. */
+struct tm_guide {
+    size_t state_size;
+    void (*init)(const struct tm_guide *g, void *state);
+    /* id was chosen: TM_GUIDE_STOP ends the sequence after it (finish_reason "stop"). */
+    enum tm_guide_verdict {
+        TM_GUIDE_GO,
+        TM_GUIDE_STOP
+    } (*advance)(const struct tm_guide *g, void *state, int32_t id);
+    /* Clears the bits of ids that may not come next; bits come in all set, (vocab_size + 31) / 32
+     * words. At least one must stay. NULL: everything may. */
+    void (*mask)(const struct tm_guide *g, const void *state, uint32_t *bits);
+    void *self;
+};
+
+enum tm_finish { TM_FINISH_NONE, TM_FINISH_STOP, TM_FINISH_LENGTH };
+
+/* One generated sequence: ids as Hugging Face's generate returns them, decoder start or prompt
+ * included, padding stripped. */
+struct tm_generated {
+    int32_t *ids; /* room for tm_engine_generated_most() */
+    int32_t n_ids;
+    float score; /* sequences_scores of a beam search; 0 otherwise */
+    enum tm_finish finish_reason;
+};
 
 /* One sequence. Everything pointed at is borrowed until the sequence is collected. */
 struct tm_sequence {
@@ -74,25 +131,28 @@ struct tm_sequence {
     int32_t n_ids;
     int32_t n_first;     /* ids from here on have token type 1 (pair input); 0: all type 0 */
     const uint8_t *skip; /* (n_ids) 1: left out of pooling; or NULL */
-    const int32_t *decoder_ids;
-    int32_t n_decoder_ids;
-    const struct tm_generation *generation;
-    struct tm_guide *guide;
-    uint64_t key[2]; /* random key: (seed, delivery identity and sequence index) */
-    float *out;      /* receives the result: tm_engine_output_size() floats */
+    uint64_t key[2];     /* random key: (seed, delivery identity and sequence index) */
+    float *out;          /* heads with vectors or logits: tm_engine_output_size() floats */
     size_t out_size;
+    /* TM_HEAD_GENERATE: */
+    const int32_t *decoder_ids; /* forced beginning of the answer, decoder start included; NULL: as
+                                   the folder says. Decoder-only models have their prompt in ids. */
+    int32_t n_decoder_ids;
+    const struct tm_generation *generation; /* NULL: the folder's */
+    const struct tm_guide *guide;           /* or NULL */
+    struct tm_generated *generated;         /* (num_return_sequences) best first */
 };
-
-enum tm_finish { TM_FINISH_NONE, TM_FINISH_STOP, TM_FINISH_LENGTH };
 
 struct tm_answer {
     uint64_t cookie;
     enum tm_status status;
-    enum tm_finish finish_reason;
     int32_t n_ids;    /* of the sequence */
-    uint64_t step_ns; /* time of the batch it ran in */
+    int32_t n_new;    /* generated, all returned sequences together */
+    uint64_t step_ns; /* time of the batch it ran in, or from its first step to its last */
 };
 
+/* Most ids that the sequence can give, for the room of each tm_generated. */
+int32_t tm_engine_generated_most(const struct tm_engine *e, const struct tm_sequence *seq);
 /* Floats that a sequence of n ids gives: n_labels, n * n_labels, 2 * n or hidden_size. */
 size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids);
 /* TM_OK, TM_TOOLARGE (longer than max_length), TM_BADINPUT (no ids, id outside the vocabulary,

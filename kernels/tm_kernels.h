@@ -81,14 +81,15 @@ struct tm_rope {
     const float *cos, *sin; /* (positions, dims / 2); split-half rotation */
     int32_t dims;           /* leading dims of a head that are rotated */
 };
-struct tm_kv_cache;
+struct tm_kv_cache; /* below */
 struct tm_qk_args {
     int32_t heads, kv_heads, head_dim;
     const int32_t *positions;              /* (rows) */
     const struct tm_rope *rope;            /* or NULL */
     const struct tm_norm *q_norm, *k_norm; /* over head_dim, before rope; or NULL */
     const struct tm_kv_cache *append;      /* or NULL */
-    const int32_t *append_rows; /* (rows) the row of append->pages; positions say where */
+    const int32_t *append_rows;            /* (rows) the row of append->pages … */
+    const int32_t *append_positions;       /* (rows) … and where in it; NULL: positions */
     int32_t layer;
 };
 
@@ -117,7 +118,9 @@ struct tm_attn_args {
     struct tm_attn_bias bias;
 };
 
-/* --- 7 attn_cached: decode attention, rows grouped by beams of a slot --- */
+/* --- Decoding. A *slot* holds one sequence under way; it has one row a beam in the packed rows of
+ * a step. Slots are at different positions: sequences come and go at every step. Everything a step
+ * changes lies in backend memory, so that a captured graph stays valid. --- */
 enum {
     TM_KV_PAGE = 32,      /* positions in a page of generated tokens */
     TM_KV_CROSS_PAGE = 64 /* source tokens in a page of cross-attention K/V */
@@ -137,16 +140,23 @@ struct tm_ancestry {
 };
 struct tm_kv_cache {
     struct tm_kv_pool *pool;
-    const int32_t *pages; /* (slots or slots * beams, max_pages) page numbers */
-    int32_t max_pages;
-    const int32_t *lengths;             /* (slots) positions filled */
-    const struct tm_ancestry *ancestry; /* NULL: one beam, or cross-attention */
+    /* Page numbers. Self: (slots * beams, max_pages), a row a beam; cross: (slots, max_pages). */
+    const int32_t *pages;
+    int32_t max_pages, beams;           /* beams: of ancestry; 1 for cross-attention */
+    const int32_t *lengths;             /* (slots) positions that are read: [0, length) */
+    const struct tm_ancestry *ancestry; /* NULL: cross-attention */
 };
-/* Every scalar that changes from step to step, in backend memory, so that a graph stays valid. */
+/* The rows of a step. A slot at its first step has one row, its beams still being the same. */
 struct tm_step {
-    int32_t rows, slots, beams, position, source_len_max;
-    const int32_t *slot_of_row;
+    int32_t rows, slots;
+    const int32_t *slot_of_row; /* (rows) rows of a slot follow one another … */
+    const int32_t *beam_of_row; /* (rows) … in order of their beams */
+    const int32_t *slot;        /* (slots) slots at work, in order of their rows */
+    const int32_t *first_row;   /* (slots + 1) */
 };
+
+/* --- 7 attn_cached: row r's q against the positions of its slot. With length the slot's, the query
+ * stands at length - 1 (self; window and bias count from there); cross-attention sees all. --- */
 struct tm_cached_args {
     struct tm_attn_args attn;
     const struct tm_kv_cache *cache;
@@ -154,63 +164,85 @@ struct tm_cached_args {
     int32_t layer;
 };
 
-/* --- 8 logits_topk: output layer, processors, log-softmax, best candidates of each row --- */
-struct tm_processors { /* one a slot; names and order are Hugging Face's generation */
-    float repetition_penalty;
-    int32_t no_repeat_ngram_size, encoder_no_repeat_ngram_size;
-    int32_t min_length, min_new_tokens, max_length;
-    int32_t forced_bos_token_id, forced_eos_token_id; /* -1: none */
-    const int32_t *eos_token_ids;
-    int32_t n_eos;
-    const int32_t *suppress_tokens;
-    int32_t n_suppress;
-    const int32_t *bad_words;
-    int32_t n_bad_words; /* flat, each preceded by its length */
+/* How a slot decodes; constant while its sequence is there. Names, order and meaning are those of
+ * Hugging Face's generation (transformers 4.57, generation/logits_process.py). Lengths count the
+ * decoder's ids from the first, prompt or decoder start included. */
+struct tm_decoding {
+    int32_t beams;      /* rows of the slot: num_beams, or num_return_sequences when sampling */
+    int32_t prompt;     /* ids before the first generated one */
+    int32_t max_length; /* a sequence of this length is finished */
+    int32_t min_length; /* no eos before this length (min_length, min_new_tokens: the larger) */
+    float repetition_penalty, encoder_repetition_penalty;       /* 1: none */
+    int32_t no_repeat_ngram_size, encoder_no_repeat_ngram_size; /* 0: none */
+    int32_t forced_bos_token_id, forced_eos_token_id;           /* -1: none */
+    const int32_t *eos_token_ids, *suppress_tokens, *begin_suppress_tokens;
+    int32_t n_eos, n_suppress, n_begin_suppress;
+    const int32_t *bad_words; /* flat: a length, then so many ids, …; n_bad_words numbers in all */
+    int32_t n_bad_words;
+    const int32_t *source; /* (n_source) the encoder's ids, for the encoder_ processors */
+    int32_t n_source;
     bool renormalize_logits;
-};
-struct tm_topk_args {
-    const struct tm_weight *head;
-    const float *bias;
-    float scale, softcap;
-    const struct tm_processors *processors; /* (slots) */
-    const int32_t *history;                 /* (rows, history_stride) ids so far */
-    int32_t history_stride;
-    const uint32_t *masks; /* guides: (rows, (V + 31) / 32) allowed bits, or NULL */
-    const struct tm_step *step;
-    int32_t k;         /* max(2, 1 + n_eos) * beams */
-    int32_t *ret_ids;  /* (rows, k) */
-    float *ret_scores; /* (rows, k) log-probabilities after processors */
-};
-
-/* --- 9 beam_step, 10 sample_step: choose the next ids --- */
-struct tm_beam_args {
-    const int32_t *ids;
-    const float *scores;
-    int32_t k; /* from logits_topk */
+    /* beams > 1 without do_sample: beam search */
     float length_penalty;
     enum { TM_EARLY_FALSE, TM_EARLY_TRUE, TM_EARLY_NEVER } early_stopping;
-    float *running;            /* (slots, beams) sums */
-    float *finished_scores;    /* (slots, beams) */
-    int32_t *finished_ids;     /* (slots, beams, history_stride) */
-    int32_t *finished_lengths; /* (slots, beams) */
-    int32_t *history;
-    int32_t history_stride;
-    struct tm_ancestry *ancestry;
-    const struct tm_processors *processors;
-    const struct tm_step *step;
-    uint8_t *ret_done; /* (slots) */
-};
-struct tm_sample_args {
-    const int32_t *ids;
-    const float *scores;
-    int32_t k;
+    /* sampling: temperature, then top_k (0: all), top_p, min_p (1, 0: none), typical_p (1: none) */
     bool do_sample;
     float temperature, top_p, min_p, typical_p;
     int32_t top_k;
-    const uint64_t
-        *keys; /* (rows, 2) counter-based random key: (seed, identity), position in step */
+    uint64_t key[2]; /* of the counter-based generator; the counter is (beam, position) */
+};
+/* Where all slots stand. The ids of one beam lie together, prompt included. */
+struct tm_decoded {
+    int32_t slots, beams, positions;
+    int32_t *lengths;          /* (slots) ids so far, of every beam */
+    int32_t *ids;              /* (slots, beams, positions) */
+    float *running;            /* (slots, beams) sums of the beams; at first 0, -1e9 … */
+    int32_t *parent;           /* (slots, beams) which beam each came from in the last step */
+    float *finished_scores;    /* (slots, beams) best first, length penalty applied; -1e9: none */
+    int32_t *finished_lengths; /* (slots, beams) 0: none */
+    int32_t *finished_ids;     /* (slots, beams, positions) */
+    uint8_t *ended; /* (slots, beams) a greedy or sampling row that has ended; its ids stay */
+    uint8_t *done;  /* (slots) nothing more to come */
+};
+
+/* --- 8 logits_topk: output layer, processors, best candidates of each row, best first, lower id
+ * first among equals. Greedy rows (beams 1) keep logits, the others are log-softmax before the
+ * processors, as in Hugging Face's beam search. --- */
+struct tm_logits_args {
+    const struct tm_weight *head; /* (V, H) */
+    const float *bias;            /* (V) or NULL */
+    float scale, softcap;         /* logits = softcap(scale * x W^T + bias); softcap 0: none */
+    const struct tm_decoding *decoding; /* (slots) */
+    const struct tm_decoded *decoded;
+    const uint32_t *masks; /* guides: (rows, (V + 31) / 32) allowed bits, or NULL; last of all */
+    const uint8_t *masked; /* (rows) 1: the row has a mask; or NULL */
     const struct tm_step *step;
-    int32_t *ret_ids; /* (rows) */
+};
+struct tm_topk_args {
+    struct tm_logits_args logits;
+    int32_t k;         /* at least max(2, 1 + n_eos) * beams of every slot; 1 when all are greedy */
+    int32_t *ret_ids;  /* (rows, k); -1 where fewer are allowed */
+    float *ret_scores; /* (rows, k) after processors, -inf likewise */
+};
+
+/* --- 9 beam_step: greedy and beam slots of the step take their next ids: decoded, ancestry and
+ * done move on by one position (formats: Hugging Face's GenerationMixin._beam_search). --- */
+struct tm_beam_args {
+    const int32_t *ids;  /* (rows, k) from logits_topk */
+    const float *scores; /* (rows, k) */
+    int32_t k;
+    const struct tm_decoding *decoding;
+    struct tm_decoded *decoded;
+    struct tm_ancestry *ancestry; /* entries of the position that the next step writes */
+    const struct tm_step *step;
+};
+
+/* --- 10 sample_step: output layer, processors, warpers, one draw a row (do_sample slots); moves
+ * decoded and done on like beam_step. The draw depends on key, beam and position alone. --- */
+struct tm_sample_args {
+    struct tm_logits_args logits;
+    struct tm_decoded *decoded;
+    struct tm_ancestry *ancestry;
 };
 
 /* --- 11 pool_classify: one vector a sequence, then up to three small dense layers --- */
@@ -256,7 +288,8 @@ typedef enum tm_status tm_attn_cached_fn(struct tm_stream *, struct tm_tensor *o
 typedef enum tm_status tm_logits_topk_fn(struct tm_stream *, const struct tm_tensor *x,
                                          const struct tm_topk_args *args);
 typedef enum tm_status tm_beam_step_fn(struct tm_stream *, const struct tm_beam_args *args);
-typedef enum tm_status tm_sample_step_fn(struct tm_stream *, const struct tm_sample_args *args);
+typedef enum tm_status tm_sample_step_fn(struct tm_stream *, const struct tm_tensor *x,
+                                         const struct tm_sample_args *args);
 typedef enum tm_status tm_pool_classify_fn(struct tm_stream *, struct tm_tensor *out,
                                            const struct tm_tensor *x,
                                            const struct tm_pool_args *args);

@@ -186,6 +186,9 @@ extern const struct tm_stage_ops
 /* ---- models and tasks ------------------------------------------------------------------------ */
 
 struct tm_engine;
+struct tm_generation;
+struct tm_generated;
+struct tm_guide;
 struct tm_tokenizer;
 struct tm_encoding;
 
@@ -224,6 +227,12 @@ struct tm_seq {
     const uint8_t *skip;
     float *out;
     size_t out_size;
+    /* for models that generate; as in struct tm_sequence, whose key the infer stage makes */
+    const int32_t *decoder_ids;
+    int32_t n_decoder_ids;
+    const struct tm_generation *generation;
+    const struct tm_guide *guide;
+    struct tm_generated *generated;
     enum tm_status status; /* filled in when answered */
 };
 
