@@ -12,6 +12,7 @@
 #include "tm_sinks.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -116,30 +117,36 @@ static void log_models(struct tm_models *ms)
     }
 }
 
+/* conf is the present configuration; candidate is put aside by a reload until it is settled. */
 struct job {
     const struct args *args;
-    const struct tm_conf *conf;
+    struct tm_conf conf, candidate;
     bool once;
 };
 
 static void on_progress(void *arg, const struct tm_summary *now, uint64_t total)
 {
+    struct supervise_page *page = tm_supervise_page;
+    atomic_fetch_add(&page->beats, 1);
     if (now->delivered + now->dead > 0)
-        tm_supervise_progress();
+        atomic_fetch_add(&page->progress, 1);
+    atomic_store(&page->documents, now->delivered + now->dead);
+    atomic_store(&page->dead, now->dead);
     report_progress(arg, now, total);
 }
 
-static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
+static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *conf,
+                                   struct tm_models *ms)
 {
     struct tm_metrics metrics = {0};
     char config_hash[65];
-    hash_config(job->conf, ms, config_hash);
+    hash_config(conf, ms, config_hash);
     struct report report;
     report_init(&report, job->once && !args_has(job->args, "no-progress") && isatty(STDERR_FILENO));
     const struct tm_runner_config config = {
-        .conf = job->conf,
+        .conf = conf,
         .source = &tm_source_spool,
-        .sink = job->conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files,
+        .sink = conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files,
         .models = ms,
         .metrics = &metrics,
         .config_hash = config_hash,
@@ -154,6 +161,7 @@ static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
     enum tm_status s = tm_runner_create(&config, &r, &err);
     if (s == TM_OK) {
         running = r;
+        tm_supervise_ready();
         s = tm_runner_run(r, &summary, &err);
         running = NULL;
         report_summary(&report, &summary);
@@ -164,34 +172,66 @@ static enum exit_code run_pipeline(const struct job *job, struct tm_models *ms)
     return job->once && summary.dead > 0 ? EXIT_DEAD : EXIT_OK;
 }
 
-static int child(void *arg)
+static int child(void *arg, bool candidate)
 {
     const struct job *job = arg;
+    const struct tm_conf *conf = candidate ? &job->candidate : &job->conf;
     struct tm_models *ms = NULL;
     struct tm_err err = {0};
     catch_signals();
-    set_up_process(job->conf);
-    if (tm_models_open(job->conf, &ms, &err) != TM_OK)
+    set_up_process(conf);
+    if (tm_models_open(conf, &ms, &err) != TM_OK)
         return verb_fail_err(job->args, &err);
     log_models(ms);
-    enum exit_code code = run_pipeline(job, ms);
+    enum exit_code code = run_pipeline(job, conf, ms);
     tm_models_close(ms);
     return code;
 }
 
+/* ---- reload ---- */
+
+static enum tm_status read_candidate(void *arg)
+{
+    struct job *job = arg;
+    return read_config(job->args, &job->candidate) == EXIT_OK ? TM_OK : TM_CONFIG;
+}
+
+static int probe_candidate(void *arg)
+{
+    const struct job *job = arg;
+    struct tm_models *ms = NULL;
+    struct tm_err err = {0};
+    if (tm_models_open(&job->candidate, &ms, &err) != TM_OK)
+        return verb_fail_err(job->args, &err);
+    tm_models_close(ms);
+    return EXIT_OK;
+}
+
+static void settle_candidate(void *arg, bool taken)
+{
+    struct job *job = arg;
+    tm_conf_finish(taken ? &job->conf : &job->candidate);
+    if (taken)
+        job->conf = job->candidate;
+    job->candidate = (struct tm_conf){0};
+}
+
+static const struct supervise_ops run_ops = {child, read_candidate, probe_candidate,
+                                             settle_candidate};
+static const struct supervise_ops once_ops = {.child = child};
+
 static enum exit_code run_job(const struct args *a, bool once)
 {
-    struct tm_conf conf;
-    enum exit_code code = read_config(a, &conf);
+    struct job job = {.args = a, .once = once};
+    enum exit_code code = read_config(a, &job.conf);
     if (code != EXIT_OK)
         return code;
-    struct job job = {a, &conf, once};
-    if (!once && conf.sink_stdout_enabled)
+    if (!once && job.conf.sink_stdout_enabled)
         code = verb_fail(a, EXIT_CONFIG,
                          "sink.stdout.enabled is for textmill once; set sink.files.path");
     else
-        code = (enum exit_code)tm_supervise(child, &job);
-    tm_conf_finish(&conf);
+        code = (enum exit_code)tm_supervise(once ? &once_ops : &run_ops, &job);
+    tm_conf_finish(&job.conf);
     return code;
 }
 
@@ -230,7 +270,11 @@ const struct verb verb_run = {
     .details =
         "SIGTERM or SIGINT drains within limits.drain_seconds and says what is left; a second one "
         "stops at\n"
-        "once. Nothing is lost either way: what was not delivered is done again at the next start.",
+        "once. Nothing is lost either way: what was not delivered is done again at the next "
+        "start.\n"
+        "SIGHUP reads the file again: when it is good and its models open, the pipeline drains and "
+        "goes on\n"
+        "with it; otherwise the old one goes on and the log says why.",
     .options = options,
     .run = run,
 };

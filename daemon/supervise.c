@@ -1,8 +1,9 @@
 /* The supervisor of run and once (supervise.h). One thread, which only waits for signals: it holds
- * no document and opens no file, so that whatever kills the child leaves it alone. Called by the
- * verbs before anything else is created. */
-#include "supervise.h"
+ * no document and opens nothing but the configuration, so that whatever kills the child leaves it
+ * alone. Called by the verbs before anything else is created. reload.c has what SIGHUP starts. */
+#include "supervisor.h"
 #include "exit_code.h"
+#include "notify.h"
 #include "tm_pipeline.h"
 
 #include <errno.h>
@@ -23,68 +24,98 @@ enum {
     DEATHS_MOST = 40,     /* in a row, without progress: a bisection of thousands takes about 15 */
     LONG_LIFE_MS = 60000, /* counts as progress */
     KILL_AFTER_MS = 5000, /* from the second request to stop */
+    TICK_MOST_MS = 10000, /* between two words to the service manager */
 };
 
-struct supervisor {
-    pid_t pid; /* of the child */
-    sigset_t wanted, old;
-    int stops;          /* SIGTERM and SIGINT so far */
-    int last_forwarded; /* 0: none */
-    unsigned deaths, restarts, pause_ms;
-    uint64_t born_ns, progress_seen;
-    char predecessor[64];
-};
+struct supervise_page *tm_supervise_page;
 
-/* Counted by the child, read by the supervisor: a page that both see. */
-static _Atomic uint64_t *progress;
-
-void tm_supervise_progress(void)
+void tm_supervise_ready(void)
 {
-    if (progress != NULL)
-        atomic_fetch_add(progress, 1);
+    if (tm_supervise_page == NULL)
+        return;
+    atomic_store(&tm_supervise_page->ready, true);
+    kill(getppid(), SIGNAL_READY);
 }
 
 /* ---- the child ---- */
 
-__attribute__((noreturn)) static void be_child(struct supervisor *sv, pid_t parent,
-                                               int (*child)(void *arg), void *arg)
+pid_t supervise_fork(const struct supervisor *sv)
 {
+    pid_t parent = getpid();
+    fflush(NULL); /* or both processes write what is buffered */
+    pid_t pid = fork();
+    if (pid < 0) {
+        struct tm_err err = {0};
+        tm_err_errno(&err, errno, "a working process cannot be started");
+        tm_log_err(TM_LOG_ERROR, "fork failed", &err);
+    }
+    if (pid != 0)
+        return pid;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(EXIT_AGAIN); /* it died before prctl */
     setpgid(0, 0);
+    sigprocmask(SIG_SETMASK, &sv->old, NULL);
+    return 0;
+}
+
+__attribute__((noreturn)) static void be_child(const struct supervisor *sv)
+{
     if (sv->predecessor[0] != '\0')
         setenv(TM_ENV_PREDECESSOR, sv->predecessor, 1);
     else
         unsetenv(TM_ENV_PREDECESSOR);
-    sigprocmask(SIG_SETMASK, &sv->old, NULL);
-    exit(child(arg));
+    exit(sv->ops->child(sv->arg, sv->candidate));
 }
 
-static bool start(struct supervisor *sv, int (*child)(void *arg), void *arg)
+static bool start(struct supervisor *sv)
 {
-    pid_t parent = getpid();
-    fflush(NULL); /* or both processes write what is buffered */
+    struct supervise_page *page = tm_supervise_page;
+    atomic_store(&page->ready, false);
+    atomic_store(&page->documents, 0);
+    atomic_store(&page->dead, 0);
     sv->born_ns = tm_clock_ns();
-    sv->pid = fork();
+    sv->pid = supervise_fork(sv);
     if (sv->pid == 0)
-        be_child(sv, parent, child, arg);
-    if (sv->pid < 0) {
-        struct tm_err err = {0};
-        tm_err_errno(&err, errno, "the working process cannot be started");
-        tm_log_err(TM_LOG_ERROR, "fork failed", &err);
-    }
+        be_child(sv);
     return sv->pid > 0;
+}
+
+/* ---- the service manager ---- */
+
+static void tell_status(struct supervisor *sv)
+{
+    const struct supervise_page *page = tm_supervise_page;
+    const char *doing = sv->stops > 0                    ? "stopping"
+                        : sv->probe > 0 || sv->replacing ? "reloading"
+                        : atomic_load(&page->ready)      ? "working"
+                                                         : "opening models";
+    notify("STATUS=%s; %llu documents, %llu of them dead-lettered; %u restarts, %llu reloads",
+           doing, (unsigned long long)atomic_load(&page->documents),
+           (unsigned long long)atomic_load(&page->dead), sv->restarts,
+           (unsigned long long)atomic_load(&page->reloads));
+}
+
+/* The watchdog hears of us while the working process watches over its threads (or is opening
+ * models): it has limits of its own for a stage that hangs. */
+static void tick(struct supervisor *sv)
+{
+    uint64_t beats = atomic_load(&tm_supervise_page->beats);
+    if (beats != sv->beats_seen || !atomic_load(&tm_supervise_page->ready))
+        notify("WATCHDOG=1");
+    sv->beats_seen = beats;
+    tell_status(sv);
+    sv->tick_at_ns = tm_clock_ns() + (uint64_t)sv->tick_ms * 1000000u;
 }
 
 /* ---- waiting ---- */
 
-/* The next signal, 0 when wait_ms (< 0: without limit) have passed. */
-static int next_signal(struct supervisor *sv, int64_t wait_ms)
+/* The next signal, 0 when that time has passed. */
+static int next_signal(struct supervisor *sv, int64_t ms)
 {
-    struct timespec t = {wait_ms / 1000, wait_ms % 1000 * 1000000};
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
     for (;;) {
-        int s = wait_ms < 0 ? sigwaitinfo(&sv->wanted, NULL) : sigtimedwait(&sv->wanted, NULL, &t);
+        int s = sigtimedwait(&sv->wanted, NULL, &t);
         if (s >= 0)
             return s;
         if (errno == EAGAIN)
@@ -100,31 +131,65 @@ static void pass_on(struct supervisor *sv, int number)
         kill(sv->pid, SIGCONT);
         return;
     }
-    kill(sv->pid, number);
+    bool stop = number == SIGTERM || number == SIGINT;
+    if (stop && sv->stops == 0)
+        notify("STOPPING=1");
+    sv->stops += stop;
+    if (stop && sv->replacing)
+        sv->replacing = false; /* it drains already; a second stop would cut it short */
+    else
+        kill(sv->pid, number);
     sv->last_forwarded = number;
-    sv->stops += number == SIGTERM || number == SIGINT;
+}
+
+/* Until what comes first: the kill after a second stop, or the next word to the manager. */
+static int64_t wait_ms(const struct supervisor *sv)
+{
+    uint64_t until = sv->tick_at_ns;
+    if (sv->kill_at_ns != 0 && sv->kill_at_ns < until)
+        until = sv->kill_at_ns;
+    int64_t left_ns = (int64_t)(until - tm_clock_ns());
+    return left_ns > 0 ? left_ns / 1000000 + 1 : 0;
+}
+
+static void on_time(struct supervisor *sv)
+{
+    if (sv->kill_at_ns != 0 && tm_clock_ns() >= sv->kill_at_ns) {
+        kill(sv->pid, SIGKILL);
+        sv->kill_at_ns = 0;
+    } else {
+        tick(sv);
+    }
+}
+
+static void on_signal(struct supervisor *sv, int number)
+{
+    if (number == SIGCHLD) {
+        reload_reap(sv);
+    } else if (number == SIGNAL_READY) {
+        reload_ready(sv);
+        notify("READY=1");
+        tell_status(sv);
+    } else if (number == SIGHUP && sv->ops->read != NULL && sv->stops == 0) {
+        reload_begin(sv);
+    } else {
+        pass_on(sv, number);
+        if (sv->stops >= 2 && sv->kill_at_ns == 0)
+            sv->kill_at_ns = tm_clock_ns() + KILL_AFTER_MS * 1000000ull;
+    }
 }
 
 /* Until the child has ended; returns its wait status. */
 static int wait_for_child(struct supervisor *sv)
 {
-    uint64_t kill_at_ns = 0;
     int status;
+    sv->kill_at_ns = 0;
     while (waitpid(sv->pid, &status, WNOHANG) != sv->pid) {
-        int64_t left_ms = -1;
-        if (kill_at_ns != 0) {
-            int64_t left_ns = (int64_t)(kill_at_ns - tm_clock_ns());
-            left_ms = left_ns > 0 ? left_ns / 1000000 + 1 : 0;
-        }
-        int number = next_signal(sv, left_ms);
-        if (number == 0) {
-            kill(sv->pid, SIGKILL);
-            kill_at_ns = 0;
-        } else if (number != SIGCHLD) {
-            pass_on(sv, number);
-        }
-        if (sv->stops >= 2 && kill_at_ns == 0 && number != 0 && number != SIGCHLD)
-            kill_at_ns = tm_clock_ns() + KILL_AFTER_MS * 1000000ull;
+        int number = next_signal(sv, wait_ms(sv));
+        if (number == 0)
+            on_time(sv);
+        else
+            on_signal(sv, number);
     }
     return status;
 }
@@ -143,7 +208,7 @@ static bool pause_before_restart(struct supervisor *sv)
     sv->pause_ms = TM_MIN(sv->pause_ms * 2, (unsigned)PAUSE_MOST_MS);
     for (uint64_t now; (now = tm_clock_ns()) < until;) {
         int number = next_signal(sv, (int64_t)((until - now) / 1000000 + 1));
-        if (number == SIGTERM || number == SIGINT || number == SIGHUP)
+        if (number == SIGTERM || number == SIGINT || (number == SIGHUP && sv->ops->read == NULL))
             return false;
     }
     return true;
@@ -152,7 +217,7 @@ static bool pause_before_restart(struct supervisor *sv)
 /* false: it has died too often. */
 static bool note_death(struct supervisor *sv, int number)
 {
-    uint64_t now = atomic_load(progress);
+    uint64_t now = atomic_load(&tm_supervise_page->progress);
     bool useful =
         now != sv->progress_seen || tm_clock_ns() - sv->born_ns > LONG_LIFE_MS * 1000000ull;
     sv->progress_seen = now;
@@ -175,17 +240,21 @@ static bool note_death(struct supervisor *sv, int number)
     return true;
 }
 
-static int supervise(struct supervisor *sv, int (*child)(void *arg), void *arg)
+static int supervise(struct supervisor *sv)
 {
     for (;;) {
-        if (!start(sv, child, arg))
+        if (!start(sv))
             return EXIT_AGAIN;
         int status = wait_for_child(sv);
-        if (WIFEXITED(status))
-            return WEXITSTATUS(status);
+        if (WIFEXITED(status)) {
+            if (!reload_next(sv, WEXITSTATUS(status)))
+                return WEXITSTATUS(status);
+            continue;
+        }
         int number = WTERMSIG(status);
         if (asked_to_end(sv, number))
             return EXIT_AGAIN;
+        reload_died(sv);
         if (!note_death(sv, number))
             return EXIT_INTERNAL;
         if (!pause_before_restart(sv))
@@ -193,22 +262,27 @@ static int supervise(struct supervisor *sv, int (*child)(void *arg), void *arg)
     }
 }
 
-int tm_supervise(int (*child)(void *arg), void *arg)
+int tm_supervise(const struct supervise_ops *ops, void *arg)
 {
-    static const int wanted[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGTSTP};
-    struct supervisor sv = {.pause_ms = PAUSE_FIRST_MS};
-    void *page =
-        mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const int wanted[] = {SIGCHLD, SIGTERM, SIGINT,  SIGHUP,
+                          SIGUSR1, SIGUSR2, SIGTSTP, SIGNAL_READY};
+    struct supervisor sv = {.ops = ops, .arg = arg, .pause_ms = PAUSE_FIRST_MS};
+    int64_t watchdog_ms = notify_watchdog_ms();
+    void *page = mmap(NULL, sizeof *tm_supervise_page, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
         return EXIT_AGAIN;
-    progress = page;
+    tm_supervise_page = page;
+    sv.tick_ms = watchdog_ms > 0 ? TM_MIN(watchdog_ms / 3, TICK_MOST_MS) : TICK_MOST_MS;
     sigemptyset(&sv.wanted);
     for (size_t i = 0; i < TM_COUNTOF(wanted); i++)
         sigaddset(&sv.wanted, wanted[i]);
     sigprocmask(SIG_BLOCK, &sv.wanted, &sv.old);
-    int code = supervise(&sv, child, arg);
+    tick(&sv);
+    int code = supervise(&sv);
+    reload_drop(&sv);
     sigprocmask(SIG_SETMASK, &sv.old, NULL);
-    progress = NULL;
-    munmap(page, sizeof *progress);
+    tm_supervise_page = NULL;
+    munmap(page, sizeof *tm_supervise_page);
     return code;
 }

@@ -47,19 +47,21 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int life(void *arg)
+static int life(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     struct tm_summary summary;
     struct tm_err err = {0};
     s->lives++;
     s->in_this_life = 0;
-    tm_supervise_progress(); /* its limit is not what is tested here */
+    atomic_fetch_add(&tm_supervise_page->progress, 1); /* its limit is not what is tested here */
     enum tm_status status = fake_run(&s->fake, &conf, &fake_parts, &summary, &err);
     if (status != TM_OK)
         fprintf(stderr, "run: %s\n", err.text);
     return status == TM_OK ? 0 : 70;
 }
+
+static const struct supervise_ops one_life = {.child = life};
 
 static void assert_delivered(size_t guilty, enum tm_status reason)
 {
@@ -84,7 +86,7 @@ static void a_document_that_crashes_is_found(void **state)
 {
     (void)state;
     s->fake.on_clean = crash;
-    assert_int_equal(tm_supervise(life, NULL), 0);
+    assert_int_equal(tm_supervise(&one_life, NULL), 0);
     assert_delivered(GUILTY, TM_CRASH);
     /* Two threads had at most 16 documents inside: 4 halvings, 2 deaths alone. */
     assert_true(s->lives <= 1 + 4 + 2 + 1);
@@ -102,7 +104,7 @@ static void a_document_that_hangs_is_found(void **state)
     (void)state;
     s->fake.on_clean = hang;
     conf.limits_stage_seconds = 2;
-    assert_int_equal(tm_supervise(life, NULL), 0);
+    assert_int_equal(tm_supervise(&one_life, NULL), 0);
     assert_delivered(GUILTY, TM_TIMEOUT);
 }
 
@@ -118,7 +120,7 @@ static void kills_from_outside_harm_nobody(void **state)
 {
     (void)state;
     s->fake.on_clean = killed_from_outside;
-    assert_int_equal(tm_supervise(life, NULL), 0);
+    assert_int_equal(tm_supervise(&one_life, NULL), 0);
     assert_delivered(FAKE_LANES, TM_OK);
     assert_int_equal(s->lives, 25);
 }
@@ -136,7 +138,7 @@ static void kills_during_quarantine_are_not_counted(void **state)
 {
     (void)state;
     s->fake.on_clean = crash_then_kills;
-    assert_int_equal(tm_supervise(life, NULL), 0);
+    assert_int_equal(tm_supervise(&one_life, NULL), 0);
     assert_delivered(FAKE_LANES, TM_OK);
 }
 
@@ -151,7 +153,7 @@ static void one_crash_makes_no_dead_letter(void **state)
 {
     (void)state;
     s->fake.on_clean = crash_once;
-    assert_int_equal(tm_supervise(life, NULL), 0);
+    assert_int_equal(tm_supervise(&one_life, NULL), 0);
     assert_delivered(FAKE_LANES, TM_OK);
     assert_int_equal(s->lives, 2);
 }

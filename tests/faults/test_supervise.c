@@ -51,11 +51,12 @@ static int begin_life(void)
 }
 
 /* Runs the supervisor in a process of its own, so that a test can send it signals. */
-static pid_t spawn(int (*child)(void *arg))
+static pid_t spawn(int (*child)(void *arg, bool candidate))
 {
+    const struct supervise_ops ops = {.child = child};
     pid_t pid = fork();
     if (pid == 0)
-        _exit(tm_supervise(child, NULL));
+        _exit(tm_supervise(&ops, NULL));
     return pid;
 }
 
@@ -67,9 +68,9 @@ static int code_of(pid_t pid)
     return WEXITSTATUS(status);
 }
 
-static int exits_with_66(void *arg)
+static int exits_with_66(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     begin_life();
     return 66;
 }
@@ -82,9 +83,9 @@ static void an_exit_code_is_the_end(void **state)
     assert_string_equal(page->told[0], "");
 }
 
-static int dies_twice(void *arg)
+static int dies_twice(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     int life = begin_life();
     if (life == 0)
         abort();
@@ -117,20 +118,20 @@ static void the_note_is_about_the_one_before(void **state)
     assert_true(pid > 0 && pid != page->child);
 }
 
-static int always_dies(void *arg)
+static int always_dies(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     begin_life();
     raise(SIGKILL);
     return 0;
 }
 
-static int dies_but_gets_on(void *arg)
+static int dies_but_gets_on(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     if (begin_life() == 60)
         return 0;
-    tm_supervise_progress();
+    atomic_fetch_add(&tm_supervise_page->progress, 1);
     raise(SIGKILL);
     return 0;
 }
@@ -171,15 +172,15 @@ static int waits(bool deaf)
     return 0;
 }
 
-static int stops_when_asked(void *arg)
+static int stops_when_asked(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     return waits(false);
 }
 
-static int never_stops(void *arg)
+static int never_stops(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     return waits(true);
 }
 
@@ -198,9 +199,9 @@ static void a_deaf_child_is_killed_after_the_second_stop(void **state)
     assert_int_equal(page->lives, 1);
 }
 
-static int dies_of_term(void *arg)
+static int dies_of_term(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     begin_life();
     kill(getppid(), SIGTERM);
     for (;;)
@@ -215,9 +216,9 @@ static void a_child_that_dies_of_the_stop_is_not_restarted(void **state)
     assert_int_equal(page->lives, 1);
 }
 
-static int kills_its_supervisor(void *arg)
+static int kills_its_supervisor(void *arg, bool candidate)
 {
-    (void)arg;
+    (void)arg, (void)candidate;
     begin_life();
     kill(getppid(), SIGKILL);
     for (;;)
