@@ -68,6 +68,9 @@
       "Longest a stop waits for documents in flight")                                              \
     X("limits.attempts", limits_attempts, INT, "2", 1, 100, "", "deaths",                          \
       "Deaths of the process while a document was alone before it is a dead letter")               \
+    X("http.listen", http_listen, STR, "127.0.0.1:9464", 0, 0, "", "",                             \
+      "run: where the status page and metrics are served: HOST:PORT, unix:PATH, or off; when the " \
+      "default is taken, the pipeline runs without")                                               \
     X("log.level", log_level, ENUM, "info", 0, 0, "error|warning|notice|info|debug", "",           \
       "Least important messages to write")                                                         \
     X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")

@@ -3,6 +3,8 @@
 #ifndef TM_METRICS_H
 #define TM_METRICS_H
 
+#include "tm_err.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
 
@@ -30,9 +32,40 @@ enum tm_metric {
 
 enum tm_metric_kind { TM_METRIC_COUNTER, TM_METRIC_GAUGE };
 
+/* Distributions, in buckets that double from the first bound. Rows of one name differ in a label.
+ *   id             name              label              first bound  scale for export  help  */
+#define TM_HISTOGRAM_LIST(X)                                                                       \
+    X(DOCUMENT, "document_seconds", "", 1000000, 1e-9, "From arrival to delivery of a document")   \
+    X(CLEAN, "stage_seconds", "stage=\"clean\"", 1000000, 1e-9, "Time of a stage on a batch")      \
+    X(TOKENIZE, "stage_seconds", "stage=\"tokenize\"", 1000000, 1e-9, "")                          \
+    X(INFER, "stage_seconds", "stage=\"infer\"", 1000000, 1e-9, "")                                \
+    X(ASSEMBLE, "stage_seconds", "stage=\"assemble\"", 1000000, 1e-9, "")                          \
+    X(BATCH_TOKENS, "batch_tokens", "", 16, 1, "Tokens of a batch of sequences")                   \
+    X(BATCH_SEQUENCES, "batch_sequences", "", 1, 1, "Sequences of a batch")
+
+enum tm_histogram {
+#define X(id, name, label, first, scale, help) TM_HISTOGRAM_##id,
+    TM_HISTOGRAM_LIST(X)
+#undef X
+        TM_HISTOGRAM_COUNT
+};
+enum { TM_HISTOGRAM_BUCKETS = 18 }; /* and one for what is larger */
+
+struct tm_histogram_row {
+    const char *name, *label, *help;
+    int64_t first;
+    double scale;
+};
+extern const struct tm_histogram_row tm_histogram_rows[TM_HISTOGRAM_COUNT];
+
 struct tm_metrics {
     _Atomic int64_t value[TM_METRIC_COUNT];
+    _Atomic int64_t dead[TM_STATUS_COUNT]; /* dead letters by their code */
+    struct {
+        _Atomic int64_t bucket[TM_HISTOGRAM_BUCKETS + 1], sum;
+    } histogram[TM_HISTOGRAM_COUNT];
 };
+void tm_metric_observe(struct tm_metrics *ms, enum tm_histogram h, int64_t value);
 
 const char *tm_metric_name(enum tm_metric m);
 const char *tm_metric_help(enum tm_metric m);

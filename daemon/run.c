@@ -4,6 +4,7 @@
  * the runner and waits; the parent restarts it when it dies. */
 #include "verbs.h"
 #include "conf_file.h"
+#include "http.h"
 #include "report.h"
 #include "supervise.h"
 #include "tm_engine.h"
@@ -135,6 +136,30 @@ static void on_progress(void *arg, const struct tm_summary *now, uint64_t total)
     report_progress(arg, now, total);
 }
 
+static void serve(void *arg)
+{
+    http_serve(arg);
+}
+
+/* The default address may be another pipeline's; one that was asked for must be had. */
+static enum tm_status start_http(const struct http_view *view, struct http **ret_http,
+                                 struct tm_err *err)
+{
+    const char *listen = view->conf->http_listen;
+    if (strcmp(listen, "off") == 0)
+        return TM_OK;
+    enum tm_status s = http_start(listen, view, ret_http, err);
+    if (s == TM_OK) {
+        tm_runner_watch(view->runner, http_fd(*ret_http), serve, *ret_http);
+        tm_log(TM_LOG_INFO, "status page", TM_S("listen", listen));
+    } else if (strcmp(listen, tm_conf_find(tm_conf_keys, "http.listen")->def) == 0) {
+        tm_log_err(TM_LOG_WARNING, "no status page; set http.listen to another address", err);
+        *err = (struct tm_err){0};
+        s = TM_OK;
+    }
+    return s;
+}
+
 static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *conf,
                                    struct tm_models *ms)
 {
@@ -156,9 +181,13 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
         .arg = &report,
     };
     struct tm_runner *r = NULL;
+    struct http *http = NULL;
     struct tm_summary summary = {0};
     struct tm_err err = {0};
     enum tm_status s = tm_runner_create(&config, &r, &err);
+    const struct http_view view = {r, &metrics, ms, conf, config_hash, tm_clock_ns()};
+    if (s == TM_OK && !job->once)
+        s = start_http(&view, &http, &err);
     if (s == TM_OK) {
         running = r;
         tm_supervise_ready();
@@ -166,6 +195,7 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
         running = NULL;
         report_summary(&report, &summary);
     }
+    http_stop(http);
     tm_runner_destroy(r);
     if (s != TM_OK)
         return verb_fail_err(job->args, &err);

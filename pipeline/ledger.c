@@ -10,6 +10,7 @@ enum { RING_FIRST = 4 };
 struct entry {
     struct tm_doc *doc; /* NULL: in flight, or handed out */
     size_t bytes;
+    uint64_t since_ns; /* when it was admitted */
     bool finished, last;
 };
 
@@ -179,7 +180,8 @@ enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struc
                           (unsigned long long)(lane->first + lane->n));
     if (lane == NULL || !grow(lane))
         return tm_err_set(err, TM_NOMEM, "ledger of %zu records", l->docs);
-    *entry_at(lane, lane->n++) = (struct entry){.bytes = rec->len, .last = rec->last};
+    *entry_at(lane, lane->n++) =
+        (struct entry){.bytes = rec->len, .since_ns = tm_clock_ns(), .last = rec->last};
     l->docs++;
     l->bytes += rec->len;
     return TM_OK;
@@ -249,4 +251,16 @@ size_t ledger_count(const struct ledger *l)
 size_t ledger_done(const struct ledger *l)
 {
     return l->done;
+}
+
+uint64_t ledger_oldest_ns(const struct ledger *l)
+{
+    uint64_t oldest = 0;
+    for (size_t i = 0; i <= l->mask; i++)
+        for (const struct lane *lane = l->buckets[i]; lane != NULL; lane = lane->next_in_bucket) {
+            uint64_t since = entry_at(lane, 0)->since_ns; /* a lane without records is removed */
+            if (oldest == 0 || since < oldest)
+                oldest = since;
+        }
+    return oldest;
 }

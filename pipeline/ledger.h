@@ -34,5 +34,7 @@ void ledger_forget(struct ledger *l);
 bool ledger_ready(const struct ledger *l);   /* ledger_collect would give something */
 size_t ledger_count(const struct ledger *l); /* records in the window */
 size_t ledger_done(const struct ledger *l);  /* … of which are at their end */
+/* When the oldest of them was admitted, by tm_clock_ns; 0: there is none. Looks at every lane. */
+uint64_t ledger_oldest_ns(const struct ledger *l);
 
 #endif

@@ -60,16 +60,20 @@ static enum tm_status create_place(struct tm_runner *r, enum place_id id,
 {
     static const struct {
         const char *name, *fault;
+        enum tm_histogram histogram;
         size_t time_offset;
     } row[PLACES] = {
-        [PLACE_CLEAN] = {"clean", "in-clean", offsetof(struct tm_doc, clean_ns)},
-        [PLACE_TOKENIZE] = {"tokenize", "in-tokenize", offsetof(struct tm_doc, tokenize_ns)},
-        [PLACE_INFER] = {"infer", "in-infer", 0},
-        [PLACE_ASSEMBLE] = {"assemble", "in-assemble", 0},
+        [PLACE_CLEAN] = {"clean", "in-clean", TM_HISTOGRAM_CLEAN,
+                         offsetof(struct tm_doc, clean_ns)},
+        [PLACE_TOKENIZE] = {"tokenize", "in-tokenize", TM_HISTOGRAM_TOKENIZE,
+                            offsetof(struct tm_doc, tokenize_ns)},
+        [PLACE_INFER] = {"infer", "in-infer", TM_HISTOGRAM_INFER, 0},
+        [PLACE_ASSEMBLE] = {"assemble", "in-assemble", TM_HISTOGRAM_ASSEMBLE, 0},
     };
     struct place *p = &r->place[id];
     p->name = row[id].name;
     p->fault = row[id].fault;
+    p->histogram = row[id].histogram;
     p->time_offset = row[id].time_offset;
     p->in = tm_queue_create(QUEUE_DOCS);
     if (p->in == NULL)
@@ -299,10 +303,14 @@ static void watch(struct tm_runner *r, uint64_t *last_ns)
 
 static void wait_event(struct tm_runner *r)
 {
-    struct pollfd p = {.fd = r->event_fd, .events = POLLIN};
+    struct pollfd p[] = {{.fd = r->event_fd, .events = POLLIN},
+                         {.fd = r->watch != NULL ? r->watch_fd : -1, .events = POLLIN}};
     uint64_t ignored;
-    if (poll(&p, 1, WAIT_MS) > 0 && read(r->event_fd, &ignored, sizeof ignored) < 0)
+    if (poll(p, TM_COUNTOF(p), WAIT_MS) > 0 && (p[0].revents & POLLIN) != 0 &&
+        read(r->event_fd, &ignored, sizeof ignored) < 0)
         return;
+    if (r->watch != NULL)
+        r->watch(r->watch_arg);
 }
 
 static void tell_progress(struct tm_runner *r, uint64_t began_ns, uint64_t *told_ns)

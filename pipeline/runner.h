@@ -13,6 +13,8 @@
 #include "ledger.h"
 #include "threads.h"
 
+#include <string.h>
+
 /* The asynchronous stage as the runner sees it: tm_infer_*, or what a test puts in its place. */
 struct infer_ops {
     enum tm_status (*create)(struct tm_models *ms, size_t max_docs, struct tm_infer **ret_infer,
@@ -52,9 +54,11 @@ struct place {
     const struct tm_stage_ops *ops; /* NULL: infer */
     void *self;
     struct tm_queue *in;
-    struct place *next;     /* NULL: the ledger */
-    _Atomic size_t waiting; /* documents in the queue or in the stage */
+    struct place *next;       /* NULL: the ledger */
+    _Atomic size_t waiting;   /* documents in the queue or in the stage */
+    _Atomic uint64_t busy_ns; /* in the stage, all its threads together */
     const char *name, *fault;
+    enum tm_histogram histogram;
     size_t time_offset; /* of tm_doc's field for the time spent here; 0: the stage sets it */
 };
 
@@ -81,6 +85,9 @@ struct tm_runner {
     size_t n_workers;
     _Atomic size_t threads_alive;
     int event_fd; /* wakes the main thread; written by the signal handler too */
+    int watch_fd; /* so does this, for watch(watch_arg) */
+    void (*watch)(void *arg);
+    void *watch_arg;
     _Atomic int stops;
     _Atomic int phase;
     struct wake engine_wake, infer_wake;

@@ -29,6 +29,8 @@ static bool is_partial(const struct tm_doc *doc)
 
 static void account(struct tm_runner *r, const struct tm_release *release)
 {
+    struct tm_metrics *m = r->config.metrics;
+    const uint64_t now = tm_clock_ns();
     uint64_t dead = 0, partial = 0, tokens = 0;
     for (size_t i = 0; i < release->n_docs; i++) {
         const struct tm_doc *doc = release->docs[i];
@@ -36,10 +38,12 @@ static void account(struct tm_runner *r, const struct tm_release *release)
         dead += failed;
         partial += !failed && is_partial(doc);
         tokens += doc->tokens_in;
+        tm_metric_observe(m, TM_HISTOGRAM_DOCUMENT, (int64_t)(now - doc->taken_ns));
+        if (failed)
+            atomic_fetch_add(&m->dead[doc->err.status], 1);
         if (failed && doc->attempts > 0)
             journal_clear(r->journal, &doc->rec); /* it never comes again */
     }
-    struct tm_metrics *m = r->config.metrics;
     tm_metric_add(m, TM_METRIC_DELIVERIES, 1);
     tm_metric_add(m, TM_METRIC_DOCS_DEAD, (int64_t)dead);
     tm_metric_add(m, TM_METRIC_DOCS_OUT, (int64_t)(release->n_docs - dead));

@@ -111,7 +111,9 @@ static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
     struct tm_err err = {0};
     uint64_t since = tm_clock_ns();
     enum tm_status s = p->ops->run(p->self, state, &batch, &err);
-    uint64_t each = (tm_clock_ns() - since) / n_good;
+    uint64_t took = tm_clock_ns() - since, each = took / n_good;
+    atomic_fetch_add_explicit(&p->busy_ns, took, memory_order_relaxed);
+    tm_metric_observe(r->config.metrics, p->histogram, (int64_t)took);
     journal_leave(r->journal, w->slot);
     for (size_t i = 0; i < n_good; i++) {
         add_time(p, good[i], each);
@@ -194,7 +196,13 @@ void runner_engine(struct worker *w)
     struct tm_runner *r = w->r;
     while (runner_phase(r) != PHASE_CUT && !tm_queue_done(w->place->in)) {
         uint64_t seen = wake_read(&r->engine_wake);
+        uint64_t since = tm_clock_ns();
         enum tm_status s = r->infer_ops->step(r->infer, w->number, report, w, r->config.metrics);
+        if (s != TM_AGAIN) {
+            uint64_t took = tm_clock_ns() - since;
+            atomic_fetch_add_explicit(&w->place->busy_ns, took, memory_order_relaxed);
+            tm_metric_observe(r->config.metrics, w->place->histogram, (int64_t)took);
+        }
         journal_leave(r->journal, w->slot); /* a batch that failed may not have been reported */
         if (s == TM_AGAIN)
             wake_wait(&r->engine_wake, seen, UINT_MAX);

@@ -319,6 +319,24 @@ struct tm_runner_config {
     void *arg;
 };
 
+/* A look at a running pipeline. */
+struct tm_stage_status {
+    const char *name;
+    size_t documents;          /* in its queue or in it */
+    size_t queued, queue_room; /* in its queue, and how many fit */
+    size_t threads;
+    uint64_t busy_ns; /* its threads together, since the start */
+};
+struct tm_runner_status {
+    struct tm_summary summary;
+    size_t in_flight;            /* between source and sink */
+    size_t waiting_for_delivery; /* … of which are at their end */
+    double oldest_seconds;       /* how long the oldest of them has been there */
+    bool draining, alone;        /* alone: documents are run one by one to find a guilty one */
+    struct tm_stage_status stages[4];
+    size_t n_stages;
+};
+
 /* Environment of a restarted child, set by the supervisor: "PID SIGNAL RESTARTS" of the process
  * before it. The attempt journal counts a death against a document only when it was told of it. */
 #define TM_ENV_PREDECESSOR "TEXTMILL_PREDECESSOR"
@@ -331,6 +349,11 @@ enum tm_status tm_runner_create(const struct tm_runner_config *config,
  * the drain limit cut it short, or what made it end. */
 enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary,
                              struct tm_err *err);
+/* Between create and run: from then on watch(arg) is called on the main thread whenever fd can be
+ * read, and every quarter of a second: the status server needs no thread of its own. */
+void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void *arg);
+/* From watch(). */
+void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status);
 /* Async-signal-safe: first call drains, second stops at once. */
 void tm_runner_stop(struct tm_runner *r);
 void tm_runner_destroy(struct tm_runner *r);

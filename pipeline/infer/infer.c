@@ -291,6 +291,8 @@ static void report_step(void *arg, const uint64_t *cookies, size_t n, bool ran)
         docs[n_docs++] = doc;
     }
     if (ran && r->metrics != NULL) {
+        tm_metric_observe(r->metrics, TM_HISTOGRAM_BATCH_TOKENS, tokens);
+        tm_metric_observe(r->metrics, TM_HISTOGRAM_BATCH_SEQUENCES, (int64_t)n);
         tm_metric_add(r->metrics, TM_METRIC_TOKENS, tokens);
         tm_metric_add(r->metrics, TM_METRIC_SEQUENCES, (int64_t)n);
     }

@@ -1,0 +1,48 @@
+/* What a running pipeline looks like from outside, for the status page, metrics and `top`. Called
+ * by the main thread in its wait (tm_runner_watch), while all other threads run. */
+#include "runner.h"
+
+static size_t threads_of(const struct tm_runner *r, const struct place *p, const char *name)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_workers; i++)
+        n += r->workers[i].place == p && strcmp(r->workers[i].name, name) == 0;
+    return n;
+}
+
+void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void *arg)
+{
+    r->watch_fd = fd;
+    r->watch = watch;
+    r->watch_arg = arg;
+}
+
+void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
+{
+    struct tm_runner_status s = {.draining = runner_phase(r) != PHASE_RUN};
+    pthread_mutex_lock(&r->lock);
+    s.summary = r->summary;
+    s.in_flight = ledger_count(r->ledger);
+    s.waiting_for_delivery = ledger_done(r->ledger);
+    s.alone = r->alone || r->n_held > 0;
+    uint64_t oldest = ledger_oldest_ns(r->ledger);
+    pthread_mutex_unlock(&r->lock);
+    uint64_t now = tm_clock_ns();
+    s.oldest_seconds = oldest != 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
+    for (size_t i = 0; i < PLACES; i++) {
+        struct place *p = &r->place[i];
+        const char *workers = p->ops != NULL ? p->name : "engine";
+        size_t n = threads_of(r, p, workers);
+        if (n == 0)
+            continue;
+        s.stages[s.n_stages++] = (struct tm_stage_status){
+            .name = p->name,
+            .documents = atomic_load(&p->waiting),
+            .queued = tm_queue_len(p->in),
+            .queue_room = QUEUE_DOCS,
+            .threads = n,
+            .busy_ns = atomic_load(&p->busy_ns),
+        };
+    }
+    *ret_status = s;
+}
