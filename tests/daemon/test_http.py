@@ -43,7 +43,7 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self.path)
 
 
-class Http(Case):
+class Daemons(Case):
     def daemon(self, box, listen=None):
         """run over the box; returns what opens a connection to its server."""
         listen = listen or f"unix:{box.folder}/http"
@@ -62,6 +62,8 @@ class Http(Case):
             self.assertLess(time.monotonic(), end)
             time.sleep(0.01)
 
+
+class Http(Daemons):
     def get(self, connect, path, method="GET"):
         c = connect()
         c.request(method, path)
