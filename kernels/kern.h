@@ -6,7 +6,7 @@
 
 /* Scratch that every CPU stream has beside what its owner asked for. Each operation works in
  * blocks small enough for it, so that none depends on the size of a batch. */
-enum { KERN_SCRATCH = 4 << 20 };
+enum { KERN_SCRATCH = 8 << 20 };
 
 struct tm_stream {
     struct tm_backend *backend;

@@ -1,4 +1,4 @@
-/* The table of the reference. The decode operations have no family that needs them yet. */
+/* The table of the reference: every operation. */
 #include "ref.h"
 
 const struct tm_ops kern_ref_ops = {
@@ -14,6 +14,14 @@ const struct tm_ops kern_ref_ops = {
     .qk_prep_variant = "ref",
     .attn_varlen = ref_attn_varlen,
     .attn_varlen_variant = "ref",
+    .attn_cached = ref_attn_cached,
+    .attn_cached_variant = "ref",
+    .logits_topk = ref_logits_topk,
+    .logits_topk_variant = "ref",
+    .beam_step = ref_beam_step,
+    .beam_step_variant = "ref",
+    .sample_step = ref_sample_step,
+    .sample_step_variant = "ref",
     .pool_classify = ref_pool_classify,
     .pool_classify_variant = "ref",
     .gather_rows = ref_gather_rows,

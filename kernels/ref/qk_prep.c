@@ -37,9 +37,10 @@ static void append(const struct tm_tensor *t, int32_t plane, const struct tm_qk_
     const struct tm_kv_cache *cache = args->append;
     const struct tm_kv_pool *pool = cache->pool;
     for (int64_t r = 0; r < t->rows; r++) {
-        int32_t at = args->positions[r], slot = args->append_rows[r];
-        int32_t page = cache->pages[(int64_t)slot * cache->max_pages + at / pool->positions];
-        int64_t row = (int64_t)args->layer * pool->pages + page;
+        int32_t at =
+            args->append_positions != NULL ? args->append_positions[r] : args->positions[r];
+        int64_t entry = (int64_t)args->append_rows[r] * cache->max_pages + at / pool->positions;
+        int64_t row = (int64_t)args->layer * pool->pages + cache->pages[entry];
         for (int64_t h = 0; h < args->kv_heads; h++) {
             int64_t col = ((plane * args->kv_heads + h) * pool->positions + at % pool->positions) *
                           args->head_dim;

@@ -1,4 +1,4 @@
-/* attn_varlen, and the decode operations that have no variant yet.
+/* attn_varlen.
  * Tolerance 2e-6 of the values' reach (1): scores of up to a few units go through float32 exp, and
  * the result is a weighted mean of values. With scores in the hundreds exp multiplies their own
  * rounding (6e-8 of each), hence the wider one there. */
@@ -120,14 +120,3 @@ void check_attn_varlen(void)
     long_one(64, false);
     long_one(17, true);
 }
-
-/* --- the decode operations: no family that the CPU runs needs them yet --- */
-#define ABSENT(op)                                                                                 \
-    void check_##op(void)                                                                          \
-    {                                                                                              \
-        fail("there is a variant, but nothing checks it yet");                                     \
-    }
-ABSENT(attn_cached)
-ABSENT(logits_topk)
-ABSENT(beam_step)
-ABSENT(sample_step)

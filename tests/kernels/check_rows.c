@@ -80,6 +80,7 @@ static void one_qk(int32_t heads, int32_t kv_heads, int32_t dim, int32_t rotated
                               .k_norm = coin() ? &norm : NULL,
                               .append = cached ? &cache : NULL,
                               .append_rows = slots,
+                              .append_positions = coin() ? positions : NULL,
                               .layer = 1};
     ok(ref.b->ops.qk_prep(ref.s, &q.t, &k.t, &v.t, &args));
     pool.data = pool2.t;
