@@ -1,6 +1,8 @@
 /* What the logits processors of a row look at. The rules are said once, here, for every backend
  * that runs on the host: the reference applies them to all scores of a row, the variants to the few
- * ids they name. Order and meaning: transformers 4.57, generation/logits_process.py. */
+ * ids they name. Order and meaning: transformers 4.57, generation/logits_process.py. One
+ * difference: encoder_repetition_penalty holds for every beam (4.57 leaves all but the first
+ * alone). */
 #ifndef TM_PROCESSORS_H
 #define TM_PROCESSORS_H
 
