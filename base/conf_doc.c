@@ -301,3 +301,60 @@ bool tm_conf_example(struct tm_buf *out)
     }
     return tm_buf_puts(out, "tasks: []\n");
 }
+
+/* ---- the values of a configuration ---- */
+
+/* A secret stands in a file that a key names; what is given in the open must not be shown. */
+static bool is_secret(const char *name)
+{
+    size_t n = strlen(name);
+    bool file = n > 5 && strcmp(name + n - 5, "_file") == 0;
+    return !file &&
+           (strstr(name, "password") != NULL || strstr(name, "secret") != NULL ||
+            strstr(name, "token") != NULL) &&
+           strstr(name, "tokens") == NULL;
+}
+
+static void put_value(struct tm_buf *b, const void *base, const struct tm_conf_key *key,
+                      const char *name)
+{
+    struct tm_buf text = {0};
+    tm_conf_get(base, key, &text);
+    tm_buf_printf(b, "%s: ", name);
+    if (text.len > 0 && key->type == TM_CONF_STR && is_secret(name))
+        tm_buf_puts(b, "\"***\"");
+    else if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
+        tm_buf_puts(b, text.data);
+    else
+        quote(b, text.len > 0 ? text.data : "");
+    tm_buf_putc(b, '\n');
+    b->failed |= text.failed;
+    tm_buf_finish(&text);
+}
+
+static void effective_section(struct tm_buf *b, const struct tm_conf *c, unsigned level,
+                              const char *prefix)
+{
+    struct node node;
+    for (size_t pos = 0; next_node(prefix, &pos, &node);) {
+        indent(b, level);
+        if (node.section) {
+            tm_buf_printf(b, "%s:\n", node.name);
+            effective_section(b, c, level + 1, node.path);
+        } else {
+            put_value(b, c, node.key, node.name);
+        }
+    }
+}
+
+bool tm_conf_effective(const struct tm_conf *c, struct tm_buf *out)
+{
+    effective_section(out, c, 0, "");
+    tm_buf_puts(out, c->n_tasks > 0 ? "tasks:\n" : "tasks: []\n");
+    for (size_t i = 0; i < c->n_tasks; i++)
+        for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
+            tm_buf_puts(out, k == tm_conf_task_keys ? "  - " : "    ");
+            put_value(out, &c->tasks[i], k, k->path);
+        }
+    return !out->failed;
+}

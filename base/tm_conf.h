@@ -149,5 +149,7 @@ size_t tm_conf_check(const struct tm_conf *c,
 bool tm_conf_schema(struct tm_buf *out);    /* JSON Schema */
 bool tm_conf_reference(struct tm_buf *out); /* docs/configuration.md */
 bool tm_conf_example(struct tm_buf *out);   /* a commented file with every default */
+/* A file with every value of c as it is, paths resolved; secrets are masked. */
+bool tm_conf_effective(const struct tm_conf *c, struct tm_buf *out);
 
 #endif

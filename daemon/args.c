@@ -55,11 +55,9 @@ static void print_help(FILE *to)
           to);
     for (size_t i = 0; verb_table[i] != NULL; i++)
         fprintf(to, "  %-10s %s\n", verb_table[i]->name, verb_table[i]->summary);
-    fputs("\n`textmill VERB --help` says more.\n\nExit codes: 0 ok; 1 finished, some documents "
-          "dead-lettered; 64 usage; 65 bad data;\n"
-          "66 input or model missing; 69 dependency unavailable; 70 internal; 74 I/O;\n"
-          "75 interrupted or try again; 77 permission; 78 configuration.\n",
-          to);
+    fputs("\n`textmill VERB --help` says more.\n\nExit codes:\n", to);
+    for (const struct exit_code_row *row = exit_code_rows; row->means != NULL; row++)
+        fprintf(to, "  %-10d %s\n", row->code, row->means);
 }
 
 /* ---- options ---- */

@@ -361,3 +361,17 @@ enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct
     tm_conf_finish(ret_conf);
     return tm_err_set(err, TM_CONFIG, "%s: %zu finding%s", file, f->n, f->n == 1 ? "" : "s");
 }
+
+enum exit_code conf_file_of(const struct args *a, struct tm_conf *ret_conf)
+{
+    const char *file = args_get(a, "config");
+    if (file == NULL)
+        return verb_fail(a, EXIT_USAGE,
+                         "say which configuration: -c FILE (`textmill config example` prints one)");
+    struct conf_findings f = {0};
+    struct tm_err err = {0};
+    enum tm_status s = conf_file_read(file, ret_conf, &f, &err);
+    conf_findings_print(&f, file);
+    conf_findings_finish(&f);
+    return s == TM_OK ? EXIT_OK : verb_fail_err(a, &err);
+}

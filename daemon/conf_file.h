@@ -2,7 +2,7 @@
 #ifndef CONF_FILE_H
 #define CONF_FILE_H
 
-#include "tm_base.h"
+#include "args.h"
 
 /* Findings of one reading, as text: "file:line:col: message" lines, in order of place. */
 struct conf_findings {
@@ -21,5 +21,7 @@ void conf_findings_print(const struct conf_findings *f, const char *file);
  * the file cannot be read, see err. */
 enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct conf_findings *f,
                               struct tm_err *err);
+/* The file that -c names; findings and errors are printed. */
+enum exit_code conf_file_of(const struct args *a, struct tm_conf *ret_conf);
 
 #endif

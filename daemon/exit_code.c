@@ -28,3 +28,18 @@ enum exit_code exit_code_of(enum tm_status s)
     };
     return code[s];
 }
+
+const struct exit_code_row exit_code_rows[] = {
+    {EXIT_OK, "ok"},
+    {EXIT_DEAD, "finished, some documents were dead-lettered"},
+    {EXIT_USAGE, "usage"},
+    {EXIT_DATA, "bad data"},
+    {EXIT_NOINPUT, "input or model missing"},
+    {EXIT_UNAVAILABLE, "dependency unavailable"},
+    {EXIT_INTERNAL, "internal error"},
+    {EXIT_IO, "input or output failed"},
+    {EXIT_AGAIN, "interrupted, or try again"},
+    {EXIT_PERMISSION, "permission denied"},
+    {EXIT_CONFIG, "configuration is not good"},
+    {EXIT_OK, NULL},
+};

@@ -20,4 +20,11 @@ enum exit_code {
 
 enum exit_code exit_code_of(enum tm_status s);
 
+/* What each means, for help and manual pages; ends with NULL. */
+struct exit_code_row {
+    enum exit_code code;
+    const char *means;
+};
+extern const struct exit_code_row exit_code_rows[];
+
 #endif

@@ -29,6 +29,11 @@ void http_stop(struct http *h);    /* NULL is fine */
 /* The bodies (http_status.c, http_metrics.c); false: no memory. */
 bool http_write_status(const struct http_view *v, struct tm_buf *out);
 bool http_write_metrics(const struct http_view *v, struct tm_buf *out);
+/* Metrics that are not in the registry but read off the pipeline; ends with NULL. */
+struct http_metric {
+    const char *name, *kind, *help;
+};
+extern const struct http_metric http_metric_rows[];
 int64_t http_resident_bytes(void); /* of this process; 0: not known */
 
 #endif

@@ -12,15 +12,55 @@
 
 #define PREFIX "textmill_"
 
-static void head(struct tm_buf *out, const char *name, const char *type, const char *help)
+enum row {
+    BUILD_INFO,
+    OLDEST,
+    UPTIME,
+    DEAD_LETTERS,
+    STAGE_DOCUMENTS,
+    STAGE_QUEUE,
+    STAGE_THREADS,
+    STAGE_BUSY,
+    RELOADS,
+    RELOADS_FAILED,
+    RELOADED_AT,
+    ROWS
+};
+const struct http_metric http_metric_rows[ROWS + 1] = {
+    [BUILD_INFO] = {"build_info", "gauge", "Always 1; labels say what is running"},
+    [OLDEST] = {"oldest_in_flight_seconds", "gauge",
+                "How long the oldest document has been in flight"},
+    [UPTIME] = {"uptime_seconds", "gauge", "Since this working process takes documents"},
+    [DEAD_LETTERS] = {"dead_letters_total", "counter",
+                      "Documents delivered as dead letters, by code"},
+    [STAGE_DOCUMENTS] = {"stage_documents", "gauge",
+                         "Documents in a stage and the queue before it"},
+    [STAGE_QUEUE] = {"stage_queue_ratio", "gauge", "How full the queue before a stage is, 0 to 1"},
+    [STAGE_THREADS] = {"stage_threads", "gauge", "Threads of a stage"},
+    [STAGE_BUSY] = {"stage_busy_seconds_total", "counter",
+                    "Time the threads of a stage have worked"},
+    [RELOADS] = {"reloads_total", "counter", "Configurations taken over on SIGHUP"},
+    [RELOADS_FAILED] = {"reload_failures_total", "counter",
+                        "Configurations that were not taken over"},
+    [RELOADED_AT] = {"last_reload_success_timestamp_seconds", "gauge",
+                     "When the last one was taken over, Unix time; 0: never"},
+};
+
+static void head(struct tm_buf *out, const char *name, const char *kind, const char *help)
 {
-    tm_buf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, type);
+    tm_buf_printf(out, "# HELP " PREFIX "%s %s\n# TYPE " PREFIX "%s %s\n", name, help, name, kind);
 }
 
-static void gauge(struct tm_buf *out, const char *name, const char *help, double value)
+static const char *head_of(struct tm_buf *out, enum row row)
 {
-    head(out, name, "gauge", help);
-    tm_buf_printf(out, PREFIX "%s %.17g\n", name, value);
+    const struct http_metric *m = &http_metric_rows[row];
+    head(out, m->name, m->kind, m->help);
+    return m->name;
+}
+
+static void single(struct tm_buf *out, enum row row, double value)
+{
+    tm_buf_printf(out, PREFIX "%s %.17g\n", head_of(out, row), value);
 }
 
 static void write_registry(struct tm_metrics *m, struct tm_buf *out)
@@ -30,9 +70,9 @@ static void write_registry(struct tm_metrics *m, struct tm_buf *out)
              tm_metric_help(i));
         tm_buf_printf(out, PREFIX "%s %lld\n", tm_metric_name(i), (long long)tm_metric_get(m, i));
     }
-    head(out, "dead_letters_total", "counter", "Documents delivered as dead letters, by code");
+    const char *name = head_of(out, DEAD_LETTERS);
     for (enum tm_status s = TM_OK + 1; s < TM_STATUS_COUNT; s++)
-        tm_buf_printf(out, PREFIX "dead_letters_total{code=\"%s\"} %lld\n", tm_status_code(s),
+        tm_buf_printf(out, PREFIX "%s{code=\"%s\"} %lld\n", name, tm_status_code(s),
                       (long long)atomic_load(&m->dead[s]));
 }
 
@@ -59,23 +99,17 @@ static void write_histogram(struct tm_metrics *m, enum tm_histogram h, struct tm
 
 static void write_stages(const struct tm_runner_status *s, struct tm_buf *out)
 {
-    static const struct {
-        const char *name, *type, *help;
-    } rows[] = {
-        {"stage_documents", "gauge", "Documents in a stage and the queue before it"},
-        {"stage_queue_ratio", "gauge", "How full the queue before a stage is, 0 to 1"},
-        {"stage_threads", "gauge", "Threads of a stage"},
-        {"stage_busy_seconds_total", "counter", "Time the threads of a stage have worked"},
-    };
-    for (size_t row = 0; row < TM_COUNTOF(rows); row++) {
-        head(out, rows[row].name, rows[row].type, rows[row].help);
+    for (enum row row = STAGE_DOCUMENTS; row <= STAGE_BUSY; row++) {
+        const char *name = head_of(out, row);
         for (size_t i = 0; i < s->n_stages; i++) {
             const struct tm_stage_status *st = &s->stages[i];
-            const double values[TM_COUNTOF(rows)] = {
-                (double)st->documents, (double)st->queued / (double)st->queue_room,
-                (double)st->threads, (double)st->busy_ns / 1e9};
-            tm_buf_printf(out, PREFIX "%s{stage=\"%s\"} %.9g\n", rows[row].name, st->name,
-                          values[row]);
+            const double value[] = {
+                [STAGE_DOCUMENTS] = (double)st->documents,
+                [STAGE_QUEUE] = (double)st->queued / (double)st->queue_room,
+                [STAGE_THREADS] = (double)st->threads,
+                [STAGE_BUSY] = (double)st->busy_ns / 1e9,
+            };
+            tm_buf_printf(out, PREFIX "%s{stage=\"%s\"} %.9g\n", name, st->name, value[row]);
         }
     }
 }
@@ -85,13 +119,9 @@ static void write_reloads(struct tm_buf *out)
     const struct supervise_page *p = tm_supervise_page;
     if (p == NULL)
         return;
-    head(out, "reloads_total", "counter", "Configurations taken over on SIGHUP");
-    tm_buf_printf(out, PREFIX "reloads_total %llu\n", (unsigned long long)atomic_load(&p->reloads));
-    head(out, "reload_failures_total", "counter", "Configurations that were not taken over");
-    tm_buf_printf(out, PREFIX "reload_failures_total %llu\n",
-                  (unsigned long long)atomic_load(&p->reloads_failed));
-    gauge(out, "last_reload_success_timestamp_seconds",
-          "When the last one was taken over; 0: never", (double)atomic_load(&p->reloaded_at));
+    single(out, RELOADS, (double)atomic_load(&p->reloads));
+    single(out, RELOADS_FAILED, (double)atomic_load(&p->reloads_failed));
+    single(out, RELOADED_AT, (double)atomic_load(&p->reloaded_at));
 }
 
 int64_t http_resident_bytes(void)
@@ -132,13 +162,10 @@ bool http_write_metrics(const struct http_view *v, struct tm_buf *out)
 {
     struct tm_runner_status s;
     tm_runner_status(v->runner, &s);
-    head(out, "build_info", "gauge", "Always 1; what is running");
-    tm_buf_printf(out, PREFIX "build_info{version=\"%s\",isa=\"%s\",config_hash=\"%.12s\"} 1\n",
-                  TM_VERSION, tm_engine_isa(), v->config_hash);
-    gauge(out, "oldest_in_flight_seconds", "How long the oldest document has been in flight",
-          s.oldest_seconds);
-    gauge(out, "uptime_seconds", "Since this working process took documents",
-          (double)(tm_clock_ns() - v->started_ns) / 1e9);
+    tm_buf_printf(out, PREFIX "%s{version=\"%s\",isa=\"%s\",config_hash=\"%.12s\"} 1\n",
+                  head_of(out, BUILD_INFO), TM_VERSION, tm_engine_isa(), v->config_hash);
+    single(out, OLDEST, s.oldest_seconds);
+    single(out, UPTIME, (double)(tm_clock_ns() - v->started_ns) / 1e9);
     write_registry(v->metrics, out);
     for (enum tm_histogram h = 0; h < TM_HISTOGRAM_COUNT; h++)
         write_histogram(v->metrics, h, out);

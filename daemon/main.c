@@ -1,12 +1,7 @@
-/* textmill VERB …: the one program. Nothing but the table of verbs is here. */
+/* textmill VERB …: the one program. */
 #include "verbs.h"
 
 #include <signal.h>
-
-const struct verb *const verb_table[] = {
-    &verb_run,   &verb_once,   &verb_check,  &verb_extract, &verb_tokenize,
-    &verb_infer, &verb_models, &verb_config, &verb_version, NULL,
-};
 
 int main(int argc, char **argv)
 {

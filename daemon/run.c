@@ -27,20 +27,6 @@ static const struct verb_option options[] = {
 
 /* ---- configuration ---- */
 
-static enum exit_code read_config(const struct args *a, struct tm_conf *ret_conf)
-{
-    const char *file = args_get(a, "config");
-    if (file == NULL)
-        return verb_fail(a, EXIT_USAGE,
-                         "say which configuration: -c FILE (`textmill config example` prints one)");
-    struct conf_findings f = {0};
-    struct tm_err err = {0};
-    enum tm_status s = conf_file_read(file, ret_conf, &f, &err);
-    conf_findings_print(&f, file);
-    conf_findings_finish(&f);
-    return s == TM_OK ? EXIT_OK : verb_fail_err(a, &err);
-}
-
 /* Keys that decide what a document's result is; others may change between restarts. */
 static bool is_result_key(const char *path)
 {
@@ -223,7 +209,7 @@ static int child(void *arg, bool candidate)
 static enum tm_status read_candidate(void *arg)
 {
     struct job *job = arg;
-    return read_config(job->args, &job->candidate) == EXIT_OK ? TM_OK : TM_CONFIG;
+    return conf_file_of(job->args, &job->candidate) == EXIT_OK ? TM_OK : TM_CONFIG;
 }
 
 static int probe_candidate(void *arg)
@@ -253,7 +239,7 @@ static const struct supervise_ops once_ops = {.child = child};
 static enum exit_code run_job(const struct args *a, bool once)
 {
     struct job job = {.args = a, .once = once};
-    enum exit_code code = read_config(a, &job.conf);
+    enum exit_code code = conf_file_of(a, &job.conf);
     if (code != EXIT_OK)
         return code;
     if (!once && job.conf.sink_stdout_enabled)
@@ -282,7 +268,7 @@ static enum exit_code check(const struct args *a)
     struct tm_conf conf;
     struct tm_models *ms = NULL;
     struct tm_err err = {0};
-    enum exit_code code = read_config(a, &conf);
+    enum exit_code code = conf_file_of(a, &conf);
     if (code != EXIT_OK)
         return code;
     if (args_has(a, "online") && tm_models_open(&conf, &ms, &err) != TM_OK)
