@@ -63,6 +63,15 @@ static inline float *kern_row(const struct tm_tensor *t, int64_t r)
     return (float *)t->data + r * t->stride;
 }
 
+/* Column of a page's row where dim d of a head's key (plane 0) or value (plane 1) at the page's
+ * position t lies. */
+static inline int64_t kern_kv_at(const struct tm_kv_pool *pool, int64_t plane, int64_t head,
+                                 int64_t t, int64_t d)
+{
+    int64_t at = (plane * pool->kv_heads + head) * pool->positions * pool->head_dim;
+    return at + (plane == 0 ? d * pool->positions + t : t * pool->head_dim + d);
+}
+
 /* --- ref/ --- */
 extern const struct tm_ops kern_ref_ops;
 float ref_act(enum tm_act act, float x);

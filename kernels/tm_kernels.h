@@ -126,8 +126,10 @@ enum {
     TM_KV_CROSS_PAGE = 64 /* source tokens in a page of cross-attention K/V */
 };
 
-/* A pool of pages: element (layer, page, plane, kv_head, position, dim) of dtype, plane 0 K, 1 V.
- * Pages are never moved; cross pages are immutable once written and shared by all beams. */
+/* A pool of pages, each K then V of all heads: K (kv_head, dim, position), so that the scores of
+ * neighbouring positions are neighbours, V (kv_head, position, dim). Only qk_prep writes them, only
+ * attn_cached reads them. Pages are never moved; cross pages are immutable once written and shared
+ * by all beams. */
 struct tm_kv_pool {
     struct tm_tensor data; /* rows = layers * pages, cols = 2 * kv_heads * positions * head_dim */
     int32_t layers, pages, kv_heads, positions, head_dim;

@@ -22,9 +22,8 @@ static float cached(const struct view *v, int64_t plane, int64_t t, int64_t d)
             v->slot * cache->beams + a->owner[(v->slot * a->beams + v->beam) * a->positions + t];
     int64_t page = cache->pages[sequence * cache->max_pages + t / pool->positions];
     int64_t row = (int64_t)v->args->layer * pool->pages + page;
-    int64_t col =
-        ((plane * pool->kv_heads + v->kv) * pool->positions + t % pool->positions) * pool->head_dim;
-    return kern_get(&pool->data, row, col + d);
+    int64_t col = kern_kv_at(pool, plane, v->kv, t % pool->positions, d);
+    return kern_get(&pool->data, row, col);
 }
 
 static float score(const struct view *v, const float *q, int64_t t)

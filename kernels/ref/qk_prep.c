@@ -31,7 +31,6 @@ static void prepare(struct tm_tensor *t, int32_t heads, const struct tm_norm *no
     }
 }
 
-/* Element (layer, page, plane, kv_head, position, dim) of the pool. */
 static void append(const struct tm_tensor *t, int32_t plane, const struct tm_qk_args *args)
 {
     const struct tm_kv_cache *cache = args->append;
@@ -41,12 +40,10 @@ static void append(const struct tm_tensor *t, int32_t plane, const struct tm_qk_
             args->append_positions != NULL ? args->append_positions[r] : args->positions[r];
         int64_t entry = (int64_t)args->append_rows[r] * cache->max_pages + at / pool->positions;
         int64_t row = (int64_t)args->layer * pool->pages + cache->pages[entry];
-        for (int64_t h = 0; h < args->kv_heads; h++) {
-            int64_t col = ((plane * args->kv_heads + h) * pool->positions + at % pool->positions) *
-                          args->head_dim;
+        for (int64_t h = 0; h < args->kv_heads; h++)
             for (int64_t c = 0; c < args->head_dim; c++)
-                kern_put(&pool->data, row, col + c, kern_get(t, r, h * args->head_dim + c));
-        }
+                kern_put(&pool->data, row, kern_kv_at(pool, plane, h, at % pool->positions, c),
+                         kern_get(t, r, h * args->head_dim + c));
     }
 }
 

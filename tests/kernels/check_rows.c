@@ -90,10 +90,13 @@ static void one_qk(int32_t heads, int32_t kv_heads, int32_t dim, int32_t rotated
     near_enough("q", &q2.t, &q.t, 2e-6, 2e-6); /* a norm and two products */
     near_enough("k", &k2.t, &k.t, 2e-6, 2e-6);
     /* K is what k2 holds now, bit for bit; V as it came: row 2 is position 32, page 1 of slot 0 */
-    const float *kp = (const float *)pool2.t.data + (PAGES + pages[1]) * pool2.t.stride;
-    if (cached && (memcmp(kp, (float *)k2.t.data + 2 * k2.t.stride, (size_t)dim * 4) != 0 ||
-                   memcmp(kp + (int64_t)kv_heads * TM_KV_PAGE * dim,
-                          (float *)v.t.data + 2 * v.t.stride, (size_t)dim * 4) != 0))
+    const float *page = (const float *)pool2.t.data + (PAGES + pages[1]) * pool2.t.stride;
+    const float *vp = page + (int64_t)kv_heads * TM_KV_PAGE * dim;
+    const float *k_row = (const float *)k2.t.data + 2 * k2.t.stride;
+    bool held = memcmp(vp, (float *)v.t.data + 2 * v.t.stride, (size_t)dim * 4) == 0;
+    for (int32_t c = 0; c < dim; c++)
+        held &= memcmp(page + (ptrdiff_t)c * TM_KV_PAGE, k_row + c, sizeof *page) == 0;
+    if (cached && !held)
         fail("the cache does not hold K and V");
     for (int64_t r = 0; r < ROWS; r++) {
         struct tm_tensor row = rows_of(&q1, r, 1), expect = rows_of(&q2, r, 1);
