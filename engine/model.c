@@ -57,7 +57,7 @@ static enum tm_status take_task(struct model *m, const struct lora *lora, struct
         row++;
     char name[512];
     snprintf(name, sizeof name, LORA_PREFIX "%s.weight", row->name);
-    const struct st_tensor *t = st_find(lora->set, name);
+    const struct tensor *t = tensors_find(lora->set, name);
     if (t == NULL || t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 1 << 20)
         return tm_err_set(err, TM_MODEL,
                           "tensor %s is missing or misshapen, and the adapter has no "

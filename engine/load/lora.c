@@ -169,12 +169,12 @@ enum tm_status lora_open(const char *folder, struct tm_arena *arena, struct lora
                          struct tm_err *err)
 {
     enum tm_status s = lora_read_config(folder, arena, ret_lora, err);
-    return s != TM_OK ? s : st_open(folder, "adapter_model", &ret_lora->set, err);
+    return s != TM_OK ? s : tensors_open(folder, "adapter_model", &ret_lora->set, err);
 }
 
 void lora_finish(struct lora *l)
 {
-    st_close(l->set);
+    tensors_close(l->set);
     l->set = NULL;
 }
 
@@ -192,13 +192,13 @@ static double pattern_value(const struct lora_pattern *list, const char *module,
     return other;
 }
 
-static bool has_shape(const struct st_tensor *t, int64_t rows, int64_t cols)
+static bool has_shape(const struct tensor *t, int64_t rows, int64_t cols)
 {
     return t->rank == 2 && t->shape[0] == rows && t->shape[1] == cols;
 }
 
-static enum tm_status add_product(const struct lora *l, const struct st_tensor *a,
-                                  const struct st_tensor *b, float scale, float *w, int64_t rows,
+static enum tm_status add_product(const struct lora *l, const struct tensor *a,
+                                  const struct tensor *b, float scale, float *w, int64_t rows,
                                   int64_t cols, struct tm_err *err)
 {
     int64_t r = a->shape[0];
@@ -206,9 +206,9 @@ static enum tm_status add_product(const struct lora *l, const struct st_tensor *
     if (fa == NULL)
         return tm_err_set(err, TM_NOMEM, "adapter");
     float *fb = fa + r * cols, *sum = fb + rows * r;
-    enum tm_status s = st_read(l->set, a, 0, r * cols, fa, err);
+    enum tm_status s = tensors_read(l->set, a, 0, r * cols, fa, err);
     if (s == TM_OK)
-        s = st_read(l->set, b, 0, rows * r, fb, err);
+        s = tensors_read(l->set, b, 0, rows * r, fb, err);
     for (int64_t i = 0; s == TM_OK && i < rows; i++) {
         memset(sum, 0, (size_t)cols * sizeof *sum);
         for (int64_t k = 0; k < r; k++)
@@ -221,8 +221,8 @@ static enum tm_status add_product(const struct lora *l, const struct st_tensor *
     return s;
 }
 
-enum tm_status lora_merge(const struct lora *l, const char *module, const struct st_tensor *a,
-                          const struct st_tensor *b, float *w, int64_t rows, int64_t cols,
+enum tm_status lora_merge(const struct lora *l, const char *module, const struct tensor *a,
+                          const struct tensor *b, float *w, int64_t rows, int64_t cols,
                           struct tm_err *err)
 {
     double rank = pattern_value(l->rank_pattern, module, l->r);

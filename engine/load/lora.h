@@ -2,7 +2,7 @@
 #ifndef ENGINE_LORA_H
 #define ENGINE_LORA_H
 
-#include "safetensors.h"
+#include "tensors.h"
 
 /* One entry of rank_pattern or alpha_pattern. */
 struct lora_pattern {
@@ -12,7 +12,7 @@ struct lora_pattern {
 };
 
 struct lora {
-    struct st_set *set; /* adapter_model.safetensors; owned */
+    struct tensor_set *set; /* adapter_model.safetensors; owned */
     double r, lora_alpha;
     struct lora_pattern *rank_pattern, *alpha_pattern;
     bool use_rslora;
@@ -34,8 +34,8 @@ enum tm_status lora_open(const char *folder, struct tm_arena *arena, struct lora
 void lora_finish(struct lora *l);
 /* w (rows, cols) += scale * b (rows, r) * a (r, cols), for the matrix of `module`. a and b are
  * tensors of the adapter. */
-enum tm_status lora_merge(const struct lora *l, const char *module, const struct st_tensor *a,
-                          const struct st_tensor *b, float *w, int64_t rows, int64_t cols,
+enum tm_status lora_merge(const struct lora *l, const char *module, const struct tensor *a,
+                          const struct tensor *b, float *w, int64_t rows, int64_t cols,
                           struct tm_err *err);
 
 #endif

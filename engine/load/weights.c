@@ -12,7 +12,7 @@
 enum { NAME_ROOM = 512, BLOCK = 1 << 18 /* floats of a table copied at a time */ };
 
 struct source {
-    const struct st_set *set;
+    const struct tensor_set *set;
     const char *outer; /* what all names begin with */
     bool *used;        /* one a tensor */
 };
@@ -103,27 +103,27 @@ static void expand(char out[NAME_ROOM], const char *pattern, int32_t layer, cons
 }
 
 /* With the family's prefix, or without as exports of bare models have it. */
-static const struct st_tensor *find_in(struct source *src, const char *prefix, const char *name)
+static const struct tensor *find_in(struct source *src, const char *prefix, const char *name)
 {
     char full[NAME_ROOM + 64];
-    const struct st_tensor *t;
+    const struct tensor *t;
     snprintf(full, sizeof full, "%s%s%s", src->outer, prefix, name);
-    t = st_find(src->set, full);
+    t = tensors_find(src->set, full);
     if (t == NULL) {
         snprintf(full, sizeof full, "%s%s", src->outer, name);
-        t = st_find(src->set, full);
+        t = tensors_find(src->set, full);
     }
     if (t != NULL)
-        src->used[t - st_at(src->set, 0)] = true;
+        src->used[t - tensors_at(src->set, 0)] = true;
     return t;
 }
 
-static const struct st_tensor *find(struct loader *l, const char *name, struct source **ret_source)
+static const struct tensor *find(struct loader *l, const char *name, struct source **ret_source)
 {
-    const struct st_tensor *found = NULL;
+    const struct tensor *found = NULL;
     for (int i = 0; i < l->n_sources; i++) {
         /* A tensor that is replaced is known too. */
-        const struct st_tensor *t = find_in(&l->sources[i], l->prefix, name);
+        const struct tensor *t = find_in(&l->sources[i], l->prefix, name);
         if (t != NULL && found == NULL) {
             found = t;
             *ret_source = &l->sources[i];
@@ -133,7 +133,7 @@ static const struct st_tensor *find(struct loader *l, const char *name, struct s
 }
 
 /* The tensor of a name, (rows, cols) or with rank 1 (cols), as float32 into out. */
-static enum tm_status read_tensor(struct loader *l, const char *name, const struct st_tensor *t,
+static enum tm_status read_tensor(struct loader *l, const char *name, const struct tensor *t,
                                   const struct source *src, int rank, int64_t rows, int64_t cols,
                                   float *out, struct tm_err *err)
 {
@@ -141,7 +141,7 @@ static enum tm_status read_tensor(struct loader *l, const char *name, const stru
         return tm_err_set(err, TM_MODEL, "tensor %s is missing, %s needs it", name,
                           l->from->config->architecture);
     if (t->rank != rank || t->shape[rank - 1] != cols || (rank == 2 && t->shape[0] != rows)) {
-        char shape[ST_RANK * 22] = "", want[64];
+        char shape[TENSOR_RANK * 22] = "", want[64];
         for (int32_t i = 0, at = 0; i < t->rank && at < (int32_t)sizeof shape; i++)
             at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld", i > 0 ? ", " : "",
                            (long long)t->shape[i]);
@@ -152,7 +152,7 @@ static enum tm_status read_tensor(struct loader *l, const char *name, const stru
         return tm_err_set(err, TM_MODEL, "tensor %s is (%s) where (%s) is expected", name, shape,
                           want);
     }
-    return out != NULL ? st_read(src->set, t, 0, rows * cols, out, err) : TM_OK;
+    return out != NULL ? tensors_read(src->set, t, 0, rows * cols, out, err) : TM_OK;
 }
 
 /* Vector `name` + suffix, or its legacy suffix, kept in backend memory. */
@@ -165,7 +165,7 @@ static enum tm_status keep_vector(struct loader *l, const struct tensor_row *row
     float *host = staging(l, n);
     if (host == NULL)
         return tm_err_set(err, TM_NOMEM, "weights");
-    const struct st_tensor *t = NULL;
+    const struct tensor *t = NULL;
     if (legacy != NULL) {
         expand(name, row->name, layer, legacy);
         t = find(l, name, &src);
@@ -206,7 +206,7 @@ static enum tm_status load_table(struct loader *l, const struct tensor_row *row,
     int64_t rows = family_size(l->from->config, row->rows);
     int64_t cols = family_size(l->from->config, row->cols), n = rows * cols;
     expand(name, row->name, layer, ".weight");
-    const struct st_tensor *t = find(l, name, &src);
+    const struct tensor *t = find(l, name, &src);
     enum tm_status s = read_tensor(l, name, t, src, 2, rows, cols, NULL, err);
     if (s != TM_OK)
         return s;
@@ -216,7 +216,7 @@ static enum tm_status load_table(struct loader *l, const struct tensor_row *row,
         return tm_err_set(err, TM_NOMEM, "tensor %s", name);
     for (int64_t at = 0; s == TM_OK && at < n; at += BLOCK) {
         int64_t some = TM_MIN(n - at, BLOCK);
-        s = st_read(src->set, t, at, some, host, err);
+        s = tensors_read(src->set, t, at, some, host, err);
         if (s == TM_OK &&
             l->w->backend->dev.copy_in(l->stream, table + at, host, (size_t)some * 4) != TM_OK)
             s = tm_err_set(err, TM_DEVICE, "tensor %s", name);
@@ -232,7 +232,7 @@ static enum tm_status merge_adapter(struct loader *l, const char *module, float 
                                     int64_t cols, struct tm_err *err)
 {
     static const char *const parts[2] = {".lora_A.weight", ".lora_B.weight"};
-    const struct st_tensor *t[2];
+    const struct tensor *t[2];
     if (l->from->lora == NULL)
         return TM_OK;
     for (int i = 0; i < 2; i++) {
@@ -259,7 +259,7 @@ static enum tm_status load_part(struct loader *l, const struct tensor_row *row, 
     char name[NAME_ROOM];
     struct source *src = NULL;
     expand(name, row->name, layer, ".weight");
-    const struct st_tensor *t = find(l, name, &src);
+    const struct tensor *t = find(l, name, &src);
     enum tm_status s = read_tensor(l, name, t, src, 2, rows, cols, w, err);
     if (s == TM_OK) {
         expand(name, row->name, layer, "");
@@ -363,8 +363,8 @@ static enum tm_status check_unknown(const struct loader *l, const struct source 
 {
     const struct config *c = l->from->config;
     size_t outer = strlen(src->outer), prefix = strlen(l->prefix);
-    for (size_t i = 0; i < st_count(src->set); i++) {
-        const char *name = st_at(src->set, i)->name;
+    for (size_t i = 0; i < tensors_count(src->set); i++) {
+        const char *name = tensors_at(src->set, i)->name;
         if (src->used[i])
             continue;
         if (strncmp(name, src->outer, outer) == 0)
@@ -373,7 +373,7 @@ static enum tm_status check_unknown(const struct loader *l, const struct source 
             name += prefix;
         if (!is_unused(c->family, name, outer == 0))
             return tm_err_set(err, TM_MODEL, "tensor %s is not one that %s knows",
-                              st_at(src->set, i)->name, c->architecture);
+                              tensors_at(src->set, i)->name, c->architecture);
     }
     return TM_OK;
 }
@@ -386,8 +386,8 @@ static enum tm_status check_saved(const struct loader *l, struct tm_err *err)
         char pattern[NAME_ROOM];
         bool found = false;
         snprintf(pattern, sizeof pattern, ".%s.", lora->modules_to_save[m]);
-        for (size_t i = 0; !found && i < st_count(lora->set); i++)
-            found = strstr(st_at(lora->set, i)->name, pattern) != NULL;
+        for (size_t i = 0; !found && i < tensors_count(lora->set); i++)
+            found = strstr(tensors_at(lora->set, i)->name, pattern) != NULL;
         /* PEFT adds both names of a classifier, whichever the model has. */
         if (!found && strcmp(lora->modules_to_save[m], "score") != 0 &&
             strcmp(lora->modules_to_save[m], "classifier") != 0)
@@ -405,14 +405,14 @@ static enum tm_status load_dense(struct loader *l, int i, struct tm_err *err)
     const struct modules *m = l->from->modules;
     int64_t rows = m->dense[i].out, cols = m->dense[i].in;
     char folder[4096];
-    TM_CLEANUP(st_closep) struct st_set *set = NULL;
+    TM_CLEANUP(tensors_closep) struct tensor_set *set = NULL;
     if ((size_t)snprintf(folder, sizeof folder, "%s/%s", l->from->folder, m->dense[i].folder) >=
         sizeof folder)
         return tm_err_set(err, TM_TOOLARGE, "path of %s is too long", m->dense[i].folder);
-    enum tm_status s = st_open(folder, "model", &set, err);
+    enum tm_status s = tensors_open(folder, "model", &set, err);
     if (s != TM_OK)
         return s;
-    bool *used = calloc(st_count(set) + 1, sizeof *used);
+    bool *used = calloc(tensors_count(set) + 1, sizeof *used);
     struct loader sub = *l;
     float *w = staging(&sub, rows * cols + rows);
     sub.sources[0] = (struct source){set, "", used};
@@ -461,9 +461,9 @@ enum tm_status weights_load(const struct weights_source *from, struct tm_backend
 {
     struct weights *w = ret_weights;
     struct loader l = {.from = from, .w = w, .prefix = from->config->family->prefix};
-    TM_CLEANUP(st_closep) struct st_set *base = NULL;
+    TM_CLEANUP(tensors_closep) struct tensor_set *base = NULL;
     *w = (struct weights){.backend = backend, .layers = from->config->num_hidden_layers};
-    enum tm_status s = st_open(from->folder, "model", &base, err);
+    enum tm_status s = tensors_open(from->folder, "model", &base, err);
     if (s == TM_OK)
         s = backend->dev.stream_create(backend, 0, &l.stream, err);
     if (s != TM_OK)
@@ -475,7 +475,7 @@ enum tm_status weights_load(const struct weights_source *from, struct tm_backend
     if (w->slots == NULL)
         s = tm_err_set(err, TM_NOMEM, "weights");
     for (int i = 0; i < l.n_sources; i++)
-        if ((l.sources[i].used = calloc(st_count(l.sources[i].set) + 1, sizeof(bool))) == NULL)
+        if ((l.sources[i].used = calloc(tensors_count(l.sources[i].set) + 1, sizeof(bool))) == NULL)
             s = tm_err_set(err, TM_NOMEM, "weights");
     if (s == TM_OK)
         s = load_all(&l, err);

@@ -213,7 +213,7 @@ def headers(tmp):
         (folder / "model.safetensors").write_bytes(content)
         expect(f"header {content[8:68]!r}", folder, message)
     (folder / "model.safetensors").unlink()
-    expect("no weights", folder, "neither model.safetensors nor")
+    expect("no weights", folder, "looked for model.safetensors")
     expect("no folder", folder / "none", "E_NOT_FOUND")
 
 
