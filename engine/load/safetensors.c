@@ -2,6 +2,7 @@
  *
  * Called by tensors.c when a set is opened. Nothing in a header is believed: sizes are products
  * checked for overflow, and the tensors must tile the data without hole, overlap or rest. */
+#include "bytes.h"
 #include "tensor_file.h"
 
 #include <stdlib.h>
@@ -209,7 +210,7 @@ static enum tm_status parse(struct tensor_set *set, int32_t file, const char *te
 enum tm_status safetensors_directory(struct tensor_set *set, int32_t file, struct tm_err *err)
 {
     struct tensor_file *f = &set->files[file];
-    unsigned char word[8];
+    uint8_t word[8];
     uint64_t len = 0;
     if (f->size < sizeof word)
         return tm_err_set(err, TM_MODEL, "%s: %llu bytes are too short for a header", f->name,
@@ -217,8 +218,7 @@ enum tm_status safetensors_directory(struct tensor_set *set, int32_t file, struc
     enum tm_status s = tensor_read_bytes(f, 0, word, sizeof word, err);
     if (s != TM_OK)
         return s;
-    for (int i = 7; i >= 0; i--)
-        len = len << 8 | word[i];
+    len = le64(word);
     if (len > HEADER_MOST)
         return tm_err_set(err, TM_MODEL, "%s: header of %llu bytes, more than %d are not allowed",
                           f->name, (unsigned long long)len, HEADER_MOST);

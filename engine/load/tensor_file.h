@@ -26,7 +26,7 @@ struct tensor_set {
 /* Reads and checks the directory of a file that has been opened, adds its tensors to the set. */
 typedef enum tm_status tensor_directory_fn(struct tensor_set *set, int32_t file,
                                            struct tm_err *err);
-tensor_directory_fn safetensors_directory;
+tensor_directory_fn safetensors_directory, pytorch_directory;
 
 /* *t is copied. */
 enum tm_status tensors_add(struct tensor_set *set, const struct tensor *t, struct tm_err *err);

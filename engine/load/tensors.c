@@ -25,7 +25,10 @@ static const struct format {
 } formats[] = {
     {"safetensors", "model", "model.safetensors", false, safetensors_directory},
     {"safetensors", "model", "model.safetensors.index.json", true, safetensors_directory},
+    {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory},
+    {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory},
     {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory},
+    {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory},
 };
 
 void tensors_close(struct tensor_set *set)
@@ -77,6 +80,20 @@ const struct tensor *tensors_find(const struct tensor_set *set, const char *name
 
 /* ---- opening ---- */
 
+/* What a clone leaves where Git LFS has not fetched the file: a few lines of text. */
+static enum tm_status check_pointer(const struct tensor_file *f, struct tm_err *err)
+{
+    static const char pointer[] = "version https://git-lfs";
+    char text[sizeof pointer - 1];
+    if (f->size < sizeof text || f->size > 1024)
+        return TM_OK;
+    enum tm_status s = tensor_read_bytes(f, 0, text, sizeof text, err);
+    if (s == TM_OK && memcmp(text, pointer, sizeof text) == 0)
+        s = tm_err_set(err, TM_MODEL,
+                       "%s: only Git LFS's pointer to the file, fetch the file itself", f->name);
+    return s;
+}
+
 static enum tm_status add_file(struct tensor_set *set, const char *folder, const char *name,
                                struct tm_err *err)
 {
@@ -99,7 +116,8 @@ static enum tm_status add_file(struct tensor_set *set, const char *folder, const
     if (!S_ISREG(st.st_mode))
         return tm_err_set(err, TM_MODEL, "%s: not a regular file", name);
     f->size = (uint64_t)st.st_size;
-    return set->format->directory(set, set->n_files - 1, err);
+    enum tm_status s = check_pointer(f, err);
+    return s == TM_OK ? set->format->directory(set, set->n_files - 1, err) : s;
 }
 
 /* A shard lies beside its index: a name that leads elsewhere is refused. */

@@ -16,6 +16,17 @@ enum tensor_type { /* what can be read as float32; everything else is known by s
                    TENSOR_F32,
                    TENSOR_F16,
                    TENSOR_BF16,
+                   TENSOR_Q8_0, /* ggml's blocks: a row is a whole number of them */
+                   TENSOR_Q4_0,
+                   TENSOR_Q4_K,
+                   TENSOR_Q6_K,
+                   TENSOR_TYPES
+};
+
+enum tensor_layout {                 /* where the elements of a tensor lie */
+                     LAYOUT_ROWS,    /* row by row, as everywhere in Hugging Face's files */
+                     LAYOUT_STRIDED, /* as stride says */
+                     LAYOUT_ROTARY,  /* rows of each head interleaved, as llama.cpp turns them */
 };
 
 struct tensor {
@@ -26,6 +37,11 @@ struct tensor {
     int64_t shape[TENSOR_RANK];
     int32_t file;
     uint64_t begin, bytes; /* in its file */
+    enum tensor_layout layout;
+    int64_t stride[TENSOR_RANK]; /* in elements */
+    int32_t heads;               /* of LAYOUT_ROTARY; divides the rows into even heads */
+    int64_t zeros;               /* elements at the end that are zero and not in the file */
+    float add;                   /* to every value that is in the file */
 };
 
 struct tensor_set;
@@ -44,8 +60,9 @@ const struct tensor *tensors_find(const struct tensor_set *set, const char *name
 /* The name of the file it lies in, without the folder. */
 const char *tensors_file(const struct tensor_set *set, const struct tensor *t);
 int64_t tensor_elements(const struct tensor *t);
-/* Elements first … first + count - 1, row by row, as float32. TM_UNSUPPORTED when the dtype is no
- * float that is read, TM_MODEL when the file has become shorter. */
+const char *tensor_type_name(enum tensor_type type); /* "Q4_K" */
+/* Elements first … first + count - 1, row by row, as float32. TM_UNSUPPORTED when the dtype is none
+ * that is read, TM_MODEL when the file has become shorter. */
 enum tm_status tensors_read(const struct tensor_set *set, const struct tensor *t, int64_t first,
                             int64_t count, float *out, struct tm_err *err);
 
