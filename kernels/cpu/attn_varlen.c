@@ -5,9 +5,7 @@
  * Everything is counted from the sequence's own first token and each row meets its keys in order:
  * what else is in the batch changes nothing. Scratch does not grow with the length. */
 #include "simd.h"
-#include "simd_math.h"
-
-#include <math.h>
+#include "softmax.h"
 
 enum {
     KEYS = 384,    /* keys in a block: a multiple of TILE_COLS on both instruction sets */
@@ -30,16 +28,11 @@ struct job {
     float *top, *total;         /* (QUERIES) running maximum and sum of exponentials */
 };
 
-static int64_t round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* Zero columns behind the last key and dimension make whole vectors. */
 static void load_keys(const struct job *b, int64_t from, int64_t n)
 {
     for (int64_t p = 0; p < n; p += TILE_COLS) {
-        int64_t keys = TM_MIN(TILE_COLS, n - p), width = round_up(keys, VL);
+        int64_t keys = TM_MIN(TILE_COLS, n - p), width = simd_round_up(keys, VL);
         float *panel = b->keys + p * b->dim;
         for (int64_t j = 0; j < keys; j++) {
             const float *k = kern_row(b->k, b->start + from + p + j) + b->kv * b->dim;
@@ -83,7 +76,7 @@ static void visible(const struct job *b, int64_t i, int64_t rows, int64_t from, 
     if (a->causal)
         hi = TM_MIN(hi, i + rows);
     *begin = lo >= hi ? 0 : (lo - from) / TILE_COLS * TILE_COLS;
-    *end = lo >= hi ? 0 : TM_MIN(n, round_up(hi - from, TILE_COLS));
+    *end = lo >= hi ? 0 : TM_MIN(n, simd_round_up(hi - from, TILE_COLS));
 }
 
 /* Which keys query i may not see: all but one run of them, unless there are global rows. */
@@ -121,37 +114,6 @@ static void adjust(const struct job *b, float *s, int64_t i, int64_t r, int64_t 
         mask(b, s, i, from, begin, end);
 }
 
-/* The scores of row r become exponentials below the new maximum; what was summed so far is scaled
- * to it. Scores past `end` in the last vector are zeroed, as the values there are. */
-static void soften(const struct job *b, float *s, int64_t r, int64_t begin, int64_t end)
-{
-    vf most = v_set1(-INFINITY), total = v_zero();
-    for (int64_t j = begin; j < end; j += VL)
-        most = v_max(most, v_head(v_load(s + j), TM_MIN(VL, end - j), most));
-    float top = fmaxf(b->top[r], v_top(most));
-    if (top == -INFINITY) { /* nothing visible yet */
-        for (int64_t j = begin; j < end; j += VL)
-            v_store(s + j, v_zero());
-        return;
-    }
-    vf limit = v_set1(top);
-    for (int64_t j = begin; j < end; j += VL) {
-        vf e = v_exp(v_sub(v_load(s + j), limit));
-        e = v_head(e, TM_MIN(VL, end - j), v_zero());
-        total = v_add(total, e);
-        v_store(s + j, e);
-    }
-    if (top != b->top[r]) {
-        float old = expf(b->top[r] - top);
-        float *sums = b->sums + r * b->padded;
-        b->total[r] *= old;
-        for (int64_t d = 0; d < b->padded; d += VL)
-            v_store(sums + d, v_mul(v_load(sums + d), v_set1(old)));
-        b->top[r] = top;
-    }
-    b->total[r] += v_sum(total);
-}
-
 /* Queries i … i + rows - 1, kept at row r of the state, against the block of n keys. */
 static void rows_times_block(const struct job *b, int64_t i, int64_t r, int64_t rows, int64_t from,
                              int64_t n)
@@ -163,14 +125,16 @@ static void rows_times_block(const struct job *b, int64_t i, int64_t r, int64_t 
     if (end == 0)
         return;
     for (int64_t p = begin; p < end; p += TILE_COLS) {
-        int64_t width = TM_MIN(TILE_COLS, round_up(n - p, VL));
+        int64_t width = TM_MIN(TILE_COLS, simd_round_up(n - p, VL));
         SIMD(tiles)
         [rows - 1][width / VL - 1](q, b->q->stride, b->keys + p * b->dim, width, b->dim,
                                    b->scores + p, KEYS, false, here);
     }
     for (int64_t m = 0; m < rows; m++) {
         adjust(b, b->scores + m * KEYS, i + m, r + m, from, begin, end);
-        soften(b, b->scores + m * KEYS, r + m, begin, end);
+        struct simd_softmax state = {b->top + r + m, b->total + r + m,
+                                     b->sums + (r + m) * b->padded, b->padded};
+        simd_soften(state, b->scores + m * KEYS, begin, end);
     }
     for (int64_t d = 0; d < b->padded; d += 2 * VL) {
         int64_t vectors = TM_MIN(2, (b->padded - d) / VL);
@@ -229,7 +193,7 @@ enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out
         return TM_UNSUPPORTED;
     size_t mark = stream->used;
     struct job b = {.args = args, .q = q, .k = k, .v = v, .out = out, .dim = args->head_dim};
-    b.padded = round_up(b.dim, VL);
+    b.padded = simd_round_up(b.dim, VL);
     b.masked = args->causal || args->window != 0;
     b.keys = kern_scratch(stream, (size_t)(KEYS * b.dim) * sizeof(float));
     b.values = kern_scratch(stream, (size_t)(KEYS * b.padded) * sizeof(float));

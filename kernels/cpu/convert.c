@@ -5,14 +5,6 @@
 #include <float.h>
 
 #ifdef __AVX512F__
-static vf widen(enum tm_dtype t, const uint16_t *p)
-{
-    __m256i h = _mm256_loadu_si256((const __m256i *)p);
-    if (t == TM_F16)
-        return _mm512_cvtph_ps(h);
-    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
-}
-
 static void narrow(enum tm_dtype t, uint16_t *p, vf v)
 {
     __m256i h;
@@ -34,14 +26,6 @@ static void to_int8(int8_t *p, vf v)
     _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 #else
-static vf widen(enum tm_dtype t, const uint16_t *p)
-{
-    __m128i h = _mm_loadu_si128((const __m128i *)p);
-    if (t == TM_F16)
-        return _mm256_cvtph_ps(h);
-    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
-}
-
 static void narrow(enum tm_dtype t, uint16_t *p, vf v)
 {
     __m128i h;
@@ -83,7 +67,7 @@ enum tm_status SIMD(convert)(struct tm_stream *stream, struct tm_tensor *out,
     for (int64_t r = 0; r < out->rows; r++) {
         for (int64_t c = 0; up && c < whole; c += VL)
             v_store(kern_row(out, r) + c,
-                    widen(x->dtype, (const uint16_t *)x->data + r * x->stride + c));
+                    v_load16(x->dtype, (const uint16_t *)x->data + r * x->stride + c));
         for (int64_t c = 0; down && c < whole; c += VL)
             narrow(out->dtype, (uint16_t *)out->data + r * out->stride + c,
                    v_load(kern_row(x, r) + c));

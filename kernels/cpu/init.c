@@ -18,6 +18,7 @@ void SIMD(kern_cpu_init)(struct kern_cpu *cpu)
     SET(glu);
     SET(qk_prep);
     SET(attn_varlen);
+    SET(attn_cached);
     SET(pool_classify);
     SET(quantize_rows);
     SET(convert);

@@ -238,6 +238,27 @@ SIMD_INLINE __m256 v_lower(vf a)
 
 #endif
 
+SIMD_INLINE int64_t simd_round_up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* VL numbers of BF16 or F16. */
+SIMD_INLINE vf v_load16(enum tm_dtype t, const uint16_t *p)
+{
+#ifdef __AVX512F__
+    __m256i h = _mm256_loadu_si256((const __m256i *)p);
+    if (t == TM_F16)
+        return _mm512_cvtph_ps(h);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(h), 16));
+#else
+    __m128i h = _mm_loadu_si128((const __m128i *)p);
+    if (t == TM_F16)
+        return _mm256_cvtph_ps(h);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(h), 16));
+#endif
+}
+
 /* All lanes in one fixed order. */
 SIMD_INLINE float v_sum(vf a)
 {
@@ -261,6 +282,7 @@ tm_add_norm_fn SIMD(add_norm);
 tm_glu_fn SIMD(glu);
 tm_qk_prep_fn SIMD(qk_prep);
 tm_attn_varlen_fn SIMD(attn_varlen);
+tm_attn_cached_fn SIMD(attn_cached);
 tm_pool_classify_fn SIMD(pool_classify);
 tm_quantize_rows_fn SIMD(quantize_rows);
 tm_convert_fn SIMD(convert);

@@ -1,0 +1,289 @@
+/* attn_cached: for each slot and key head, all query rows of the slot against its positions, page
+ * by page, on the tiles of gemm. Beams that see the same page read it once: in cross-attention all
+ * of them, in self-attention those whose ancestry agrees within the page. Where a page is made of
+ * several beams' positions it is put together in scratch first.
+ *
+ * Everything is counted from position 0 and each row meets its positions in order, so that neither
+ * the other rows nor the place of pages changes a bit. Scratch does not grow with the length. */
+#include "simd.h"
+#include "softmax.h"
+
+#include <string.h>
+
+enum {
+    ROWS = 128,  /* query rows in one pass: rows of the slot times query heads of a key head */
+    BLOCK = 256, /* positions whose scores are kept: whole pages */
+    DIM_MAX = 256,
+};
+
+struct job {
+    const struct tm_cached_args *args;
+    const struct tm_kv_pool *pool;
+    int64_t slot, length, first; /* positions first … length - 1 are seen */
+    int64_t row, rows;           /* of the step, in this pass */
+    int64_t kv, group;           /* key head; query heads that read it */
+    int64_t dim, padded;         /* padded: dim in whole vectors */
+    float *q;                    /* (ROWS, dim), scaled: rows of the step, heads within */
+    float *scores;               /* (ROWS, BLOCK) */
+    float *sums;                 /* (ROWS, padded) */
+    float *top, *total;          /* (ROWS) */
+    float *bias;                 /* (group, BLOCK) or NULL */
+    float *keys, *values;        /* of a page: (dim, positions), (positions, padded) */
+};
+
+/* The owners of the positions of a page that row r (counted in the pass) sees; NULL: the slot's. */
+static const uint8_t *owners(const struct job *b, int64_t r, int64_t page)
+{
+    const struct tm_ancestry *a = b->args->cache->ancestry;
+    if (a == NULL)
+        return NULL;
+    int64_t beam = b->args->step->beam_of_row[b->row + r];
+    return a->owner + (b->slot * a->beams + beam) * a->positions + page * b->pool->positions;
+}
+
+/* The page as its owner wrote it: first element of this head's keys (plane 0) or values. */
+static const char *stored(const struct job *b, int64_t plane, int64_t page, int64_t owner)
+{
+    const struct tm_kv_cache *cache = b->args->cache;
+    int64_t sequence = cache->ancestry != NULL ? b->slot * cache->beams + owner : b->slot;
+    int64_t number = cache->pages[sequence * cache->max_pages + page];
+    int64_t at = ((int64_t)b->args->layer * b->pool->pages + number) * b->pool->data.stride +
+                 kern_kv_at(b->pool, plane, b->kv, 0, 0);
+    return (const char *)b->pool->data.data + (size_t)at * tm_dtype_size(b->pool->data.dtype);
+}
+
+/* n numbers of the pool's dtype as float32, zeros behind. */
+SIMD_INLINE vf numbers(enum tm_dtype dtype, const char *from, int64_t n)
+{
+    uint16_t part[VL] = {0};
+    if (dtype == TM_F32)
+        return v_loadn((const float *)(const void *)from, n);
+    if (n == VL)
+        return v_load16(dtype, (const uint16_t *)(const void *)from);
+    memcpy(part, from, (size_t)n * sizeof *part);
+    return v_load16(dtype, part);
+}
+
+static void copy(float *to, enum tm_dtype dtype, const char *from, int64_t n)
+{
+    const int64_t size = (int64_t)tm_dtype_size(dtype);
+    for (int64_t i = 0; i < n; i += VL) {
+        int64_t left = TM_MIN(VL, n - i);
+        v_storen(to + i, left, numbers(dtype, from + i * size, left));
+    }
+}
+
+/* One head's part of a page as rows with these owners see it, n positions of it: in place where
+ * the pool has it in this form already. Columns of values past dim are zeros from the start. */
+static const float *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
+                         const uint8_t *owner)
+{
+    const enum tm_dtype dtype = b->pool->data.dtype;
+    const int64_t positions = b->pool->positions, size = (int64_t)tm_dtype_size(dtype);
+    float *to = plane == 0 ? b->keys : b->values;
+    int64_t end;
+    for (int64_t t = 0; t < n; t = end) { /* runs of one owner */
+        for (end = t + 1; end < n && (owner == NULL || owner[end] == owner[t]);)
+            end++;
+        const char *from = stored(b, plane, page, owner != NULL ? owner[t] : 0);
+        bool whole = t == 0 && end == n;
+        if (whole && dtype == TM_F32 && (plane == 0 || b->dim == b->padded))
+            return (const float *)(const void *)from;
+        if (whole && plane == 0)
+            copy(to, dtype, from, b->dim * positions);
+        for (int64_t d = 0; !whole && plane == 0 && d < b->dim; d++)
+            copy(to + d * positions + t, dtype, from + (d * positions + t) * size, end - t);
+        for (int64_t j = t; plane == 1 && j < end; j++)
+            copy(to + j * b->padded, dtype, from + j * b->dim * size, b->dim);
+    }
+    return to;
+}
+
+/* Scores of query rows m … m + rows - 1 against n positions whose keys are loaded, into column c of
+ * the block; or the values added to their sums. */
+static void keys_times(const struct job *b, int64_t m, int64_t rows, const float *keys, int64_t n,
+                       int64_t c)
+{
+    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
+        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
+        const float *q = b->q + r * b->dim;
+        for (int64_t j = 0; j < n; j += TILE_COLS) {
+            int64_t vectors = TM_MIN(TILE_COLS, simd_round_up(n - j, VL)) / VL;
+            SIMD(tiles)
+            [some - 1][vectors - 1](q, b->dim, keys + j, b->pool->positions, b->dim,
+                                    b->scores + r * BLOCK + c + j, BLOCK, false,
+                                    (struct simd_ahead){(const char *)q, 0});
+        }
+    }
+}
+
+static void times_values(const struct job *b, int64_t m, int64_t rows, const float *values,
+                         int64_t n, int64_t c)
+{
+    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
+        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
+        const float *p = b->scores + r * BLOCK + c;
+        for (int64_t d = 0; d < b->padded; d += TILE_COLS) {
+            int64_t vectors = TM_MIN(TILE_COLS, b->padded - d) / VL;
+            SIMD(tiles)
+            [some - 1][vectors - 1](p, BLOCK, values + d, b->padded, n, b->sums + r * b->padded + d,
+                                    b->padded, true, (struct simd_ahead){(const char *)p, 0});
+        }
+    }
+}
+
+/* One page for all rows of the pass, those that see the same together. */
+static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
+{
+    const int64_t begin = page * b->pool->positions, c = begin - from;
+    const int64_t n = TM_MIN(b->pool->positions, b->length - begin);
+    bool met[ROWS] = {false};
+    for (int64_t r = 0; r < b->rows; r++) {
+        if (met[r])
+            continue;
+        const uint8_t *own = owners(b, r, page);
+        const float *loaded = load(b, plane, page, n, own);
+        int64_t end;
+        for (int64_t at = r; at < b->rows; at = end + 1) { /* neighbours that agree */
+            for (end = at; end < b->rows && !met[end]; end++) {
+                if (own != NULL && memcmp(own, owners(b, end, page), (size_t)n) != 0)
+                    break;
+                met[end] = true;
+            }
+            if (plane == 0)
+                keys_times(b, at * b->group, (end - at) * b->group, loaded, n, c);
+            else
+                times_values(b, at * b->group, (end - at) * b->group, loaded, n, c);
+        }
+    }
+}
+
+/* The T5 bias of head g of the group for positions from … end - 1, seen from the last one. */
+static void load_bias(const struct job *b, int64_t from, int64_t end)
+{
+    const struct tm_attn_bias *t = &b->args->attn.bias;
+    for (int64_t g = 0; g < b->group; g++) {
+        const float *table = t->table + b->kv * b->group + g;
+        for (int64_t j = from; j < end; j++) {
+            int64_t d = TM_MAX(-(int64_t)t->reach, j - (b->length - 1));
+            b->bias[g * BLOCK + j - from] =
+                table[(int64_t)t->bucket[d + t->reach] * b->args->attn.heads];
+        }
+    }
+}
+
+/* Cap, bias and window of the scores of query row m for positions from … end - 1. */
+static void adjust(const struct job *b, int64_t m, int64_t from, int64_t end)
+{
+    float *s = b->scores + m * BLOCK, cap = b->args->attn.softcap;
+    for (int64_t j = 0; cap != 0 && j < end - from; j += VL)
+        v_store(s + j, v_mul(v_tanh(v_div(v_load(s + j), v_set1(cap))), v_set1(cap)));
+    for (int64_t j = 0; b->bias != NULL && j < end - from; j += VL)
+        v_store(s + j, v_add(v_load(s + j), v_load(b->bias + m % b->group * BLOCK + j)));
+    for (int64_t j = from; j < b->first; j++)
+        s[j - from] = -INFINITY;
+}
+
+static void attend(const struct job *b)
+{
+    const int64_t positions = b->pool->positions, block = BLOCK / positions * positions;
+    const int64_t queries = b->rows * b->group;
+    for (int64_t m = 0; m < queries; m++) {
+        b->top[m] = -INFINITY;
+        b->total[m] = 0;
+    }
+    memset(b->sums, 0, (size_t)(queries * b->padded) * sizeof *b->sums);
+    for (int64_t from = b->first / block * block; from < b->length; from += block) {
+        int64_t end = TM_MIN(b->length, from + block);
+        int64_t page = TM_MAX(from, b->first) / positions, last = (end - 1) / positions;
+        for (int64_t p = page; p <= last; p++)
+            one_page(b, 0, p, from);
+        if (b->bias != NULL)
+            load_bias(b, from, end);
+        for (int64_t m = 0; m < queries; m++) {
+            struct simd_softmax state = {b->top + m, b->total + m, b->sums + m * b->padded,
+                                         b->padded};
+            adjust(b, m, from, end);
+            simd_soften(state, b->scores + m * BLOCK, page * positions - from, end - from);
+        }
+        for (int64_t p = page; p <= last; p++)
+            one_page(b, 1, p, from);
+    }
+}
+
+/* The queries of the pass, scaled, in; their results out. With nothing to see they are zeros. */
+static void queries_in(const struct job *b, const struct tm_tensor *q)
+{
+    vf scale = v_set1(b->args->attn.scale);
+    for (int64_t m = 0; m < b->rows * b->group; m++) {
+        const float *from =
+            kern_row(q, b->row + m / b->group) + (b->kv * b->group + m % b->group) * b->dim;
+        for (int64_t d = 0; d < b->dim; d += VL) {
+            int64_t left = TM_MIN(VL, b->dim - d);
+            v_storen(b->q + m * b->dim + d, left, v_mul(v_loadn(from + d, left), scale));
+        }
+    }
+}
+
+static void results_out(const struct job *b, struct tm_tensor *out)
+{
+    for (int64_t m = 0; m < b->rows * b->group; m++) {
+        float *to =
+            kern_row(out, b->row + m / b->group) + (b->kv * b->group + m % b->group) * b->dim;
+        vf inv = v_set1(b->total[m] > 0 ? 1 / b->total[m] : 0);
+        for (int64_t d = 0; d < b->dim; d += VL)
+            v_storen(to + d, TM_MIN(VL, b->dim - d),
+                     v_mul(v_load(b->sums + m * b->padded + d), inv));
+    }
+}
+
+static void one_slot(struct job *b, struct tm_tensor *out, const struct tm_tensor *q, int32_t s)
+{
+    const struct tm_attn_args *a = &b->args->attn;
+    const struct tm_step *step = b->args->step;
+    const bool self = b->args->cache->ancestry != NULL;
+    b->slot = step->slot[s];
+    b->length = b->args->cache->lengths[b->slot];
+    b->first = self && a->window != 0 ? TM_MAX(0, b->length - 1 - a->window) : 0;
+    int64_t end = step->first_row[s + 1];
+    for (b->kv = 0; b->kv < a->kv_heads; b->kv++) {
+        for (b->row = step->first_row[s]; b->row < end; b->row += b->rows) {
+            b->rows = TM_MIN(ROWS / b->group, end - b->row);
+            queries_in(b, q);
+            attend(b);
+            results_out(b, out);
+        }
+    }
+}
+
+enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out,
+                                 const struct tm_tensor *q, const struct tm_cached_args *args)
+{
+    const struct tm_attn_args *a = &args->attn;
+    const struct tm_kv_pool *pool = args->cache->pool;
+    if (out->dtype != TM_F32 || q->dtype != TM_F32)
+        return TM_UNSUPPORTED;
+    if ((a->bias.kind != TM_BIAS_NONE && a->bias.kind != TM_BIAS_T5) || a->head_dim > DIM_MAX ||
+        pool->positions % 16 != 0 || pool->positions > BLOCK || a->heads > ROWS * a->kv_heads ||
+        a->heads % a->kv_heads != 0)
+        return kern_ref_ops.attn_cached(stream, out, q, args);
+    size_t mark = stream->used;
+    struct job b = {.args = args, .pool = pool, .dim = a->head_dim};
+    b.group = a->heads / a->kv_heads;
+    b.padded = simd_round_up(b.dim, VL);
+    b.q = kern_scratch(stream, (size_t)(ROWS * b.dim) * sizeof(float));
+    b.scores = kern_scratch(stream, (size_t)ROWS * BLOCK * sizeof(float));
+    b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));
+    b.top = kern_scratch(stream, ROWS * sizeof(float));
+    b.total = kern_scratch(stream, ROWS * sizeof(float));
+    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions) * sizeof(float));
+    size_t values = (size_t)(pool->positions * b.padded) * sizeof(float);
+    b.values = kern_scratch(stream, values);
+    memset(b.values, 0, b.dim == b.padded ? 0 : values);
+    if (a->bias.kind == TM_BIAS_T5 && args->cache->ancestry != NULL)
+        b.bias = kern_scratch(stream, (size_t)(b.group * BLOCK) * sizeof(float));
+    for (int32_t s = 0; s < args->step->slots; s++)
+        one_slot(&b, out, q, s);
+    stream->used = mark;
+    return TM_OK;
+}
