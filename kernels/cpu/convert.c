@@ -5,44 +5,11 @@
 #include <float.h>
 
 #ifdef __AVX512F__
-static void narrow(enum tm_dtype t, uint16_t *p, vf v)
-{
-    __m256i h;
-    if (t == TM_F16) {
-        h = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    } else { /* to nearest even: add 0x7fff and the last bit kept; a NaN stays a quiet one */
-        __m512i u = _mm512_castps_si512(v), high = _mm512_srli_epi32(u, 16);
-        __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
-        __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
-        __m512i nan = _mm512_or_si512(high, _mm512_set1_epi32(0x40));
-        __mmask16 is_nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-        h = _mm512_cvtepi32_epi16(_mm512_mask_mov_epi32(_mm512_srli_epi32(up, 16), is_nan, nan));
-    }
-    _mm256_storeu_si256((__m256i *)p, h);
-}
-
 static void to_int8(int8_t *p, vf v)
 {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
 }
 #else
-static void narrow(enum tm_dtype t, uint16_t *p, vf v)
-{
-    __m128i h;
-    if (t == TM_F16) {
-        h = _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    } else {
-        __m256i u = _mm256_castps_si256(v), high = _mm256_srli_epi32(u, 16);
-        __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
-        __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
-        __m256i nan = _mm256_or_si256(high, _mm256_set1_epi32(0x40));
-        __m256i is_nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-        __m256i w = _mm256_blendv_epi8(_mm256_srli_epi32(up, 16), nan, is_nan);
-        h = _mm_packus_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
-    }
-    _mm_storeu_si128((__m128i *)p, h);
-}
-
 static void to_int8(int8_t *p, vf v)
 {
     __m256i w = _mm256_cvtps_epi32(v);
@@ -69,8 +36,8 @@ enum tm_status SIMD(convert)(struct tm_stream *stream, struct tm_tensor *out,
             v_store(kern_row(out, r) + c,
                     v_load16(x->dtype, (const uint16_t *)x->data + r * x->stride + c));
         for (int64_t c = 0; down && c < whole; c += VL)
-            narrow(out->dtype, (uint16_t *)out->data + r * out->stride + c,
-                   v_load(kern_row(x, r) + c));
+            v_store16(out->dtype, (uint16_t *)out->data + r * out->stride + c,
+                      v_load(kern_row(x, r) + c));
         for (int64_t c = whole; c < out->cols; c++) /* the same to the bit */
             kern_put(out, r, c, kern_get(x, r, c));
     }

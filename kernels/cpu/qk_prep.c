@@ -1,6 +1,8 @@
-/* qk_prep: norms of each head of q and k and rotary positions, both in place. The cache, which no
- * family uses on a CPU yet, is filled by the reference. */
+/* qk_prep: norms of each head of q and k and rotary positions, both in place; K/V into the cache.
+ */
 #include "simd.h"
+
+#include <string.h>
 
 /* (a, b) of the two halves become (a cos - b sin, b cos + a sin). */
 static void rotate(float *head, const struct tm_rope *rope, int64_t position)
@@ -32,19 +34,67 @@ static void prepare(struct tm_tensor *t, int32_t heads, const struct tm_norm *no
     }
 }
 
+/* n numbers (at most VL) in the pool's dtype, behind one another. */
+SIMD_INLINE void put(char *to, enum tm_dtype dtype, vf v, int64_t n)
+{
+    uint16_t part[VL];
+    if (dtype == TM_F32) {
+        v_storen((float *)(void *)to, n, v);
+        return;
+    }
+    v_store16(dtype, part, v);
+    memcpy(to, part, (size_t)n * sizeof *part);
+}
+
+/* A value's dimensions lie together in its page, a key's are a column of it. */
+static void append_row(const struct tm_kv_pool *pool, char *page, int64_t plane, const float *row,
+                       int64_t at)
+{
+    const enum tm_dtype dtype = pool->data.dtype;
+    const int64_t size = (int64_t)tm_dtype_size(dtype), dim = pool->head_dim;
+    for (int64_t h = 0; h < pool->kv_heads; h++, row += dim) {
+        char *to = page + kern_kv_at(pool, plane, h, at, 0) * size;
+        for (int64_t d = 0; d < dim; d += VL) {
+            int64_t n = TM_MIN(VL, dim - d);
+            char part[VL * sizeof(float)];
+            put(plane == 0 ? part : to + d * size, dtype, v_loadn(row + d, n), n);
+            for (int64_t i = 0; plane == 0 && i < n; i++)
+                memcpy(to + (d + i) * pool->positions * size, part + i * size, (size_t)size);
+        }
+    }
+}
+
+static void append(const struct tm_tensor *t, int64_t plane, const struct tm_qk_args *args)
+{
+    const struct tm_kv_cache *cache = args->append;
+    const struct tm_kv_pool *pool = cache->pool;
+    const int32_t *positions = args->append_positions;
+    if (positions == NULL)
+        positions = args->positions;
+    for (int64_t r = 0; r < t->rows; r++) {
+        int64_t entry = (int64_t)args->append_rows[r] * cache->max_pages;
+        int64_t page = cache->pages[entry + positions[r] / pool->positions];
+        int64_t row = ((int64_t)args->layer * pool->pages + page) * pool->data.stride;
+        append_row(pool, (char *)pool->data.data + row * (int64_t)tm_dtype_size(pool->data.dtype),
+                   plane, kern_row(t, r), positions[r] % pool->positions);
+    }
+}
+
 enum tm_status SIMD(qk_prep)(struct tm_stream *stream, struct tm_tensor *q, struct tm_tensor *k,
                              const struct tm_tensor *v, const struct tm_qk_args *args)
 {
-    if ((q != NULL && q->dtype != TM_F32) || (k != NULL && k->dtype != TM_F32))
+    const struct tm_kv_cache *cache = args->append;
+    (void)stream;
+    if ((q != NULL && q->dtype != TM_F32) || (k != NULL && k->dtype != TM_F32) ||
+        (cache != NULL && (v->dtype != TM_F32 || !kern_is_float(cache->pool->data.dtype))))
         return TM_UNSUPPORTED;
     if (q != NULL)
         prepare(q, args->heads, args->q_norm, args);
     if (k != NULL)
         prepare(k, args->kv_heads, args->k_norm, args);
-    if (args->append == NULL)
-        return TM_OK;
-    struct tm_qk_args rest = *args; /* q and k are done: only the append is left */
-    rest.rope = NULL;
-    rest.q_norm = rest.k_norm = NULL;
-    return kern_ref_ops.qk_prep(stream, NULL, k, v, &rest);
+    if (cache != NULL) {
+        append(k, 0, args);
+        append(v, 1, args);
+    }
+    return TM_OK;
 }
