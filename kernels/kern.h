@@ -35,6 +35,16 @@ static inline int64_t kern_panel_width(const struct tm_weight *w, int64_t p)
     return left >= w->panel ? w->panel : (left + w->lanes - 1) / w->lanes * w->lanes;
 }
 
+/* Columns from … from + n - 1 of a weight, where `from` begins a panel. A view. */
+static inline struct tm_weight kern_columns(const struct tm_weight *w, int64_t from, int64_t n)
+{
+    struct tm_weight part = *w;
+    tm_dassert(w->panel == 0 || from % w->panel == 0);
+    part.n = n;
+    part.data += from * w->k;
+    return part;
+}
+
 /* Epilogue of rows x cols sums at c: out = act(c + bias) + residual; c may be out. */
 typedef void kern_epilogue_fn(const float *c, int64_t ldc, float *out, int64_t ldo, int64_t rows,
                               int64_t cols, const float *bias, enum tm_act act,

@@ -19,6 +19,7 @@ void SIMD(kern_cpu_init)(struct kern_cpu *cpu)
     SET(qk_prep);
     SET(attn_varlen);
     SET(attn_cached);
+    SET(logits_topk);
     SET(pool_classify);
     SET(quantize_rows);
     SET(convert);

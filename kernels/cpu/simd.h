@@ -108,6 +108,11 @@ SIMD_INLINE vf v_above(vf a, vf x, vf limit)
 {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ), a);
 }
+/* Bit i: lane i of x is greater than that of limit. */
+SIMD_INLINE uint32_t v_above_mask(vf x, vf limit)
+{
+    return _mm512_cmp_ps_mask(x, limit, _CMP_GT_OQ);
+}
 /* magnitude with the sign of s */
 SIMD_INLINE vf v_sign(vf magnitude, vf s)
 {
@@ -214,6 +219,10 @@ SIMD_INLINE vf v_above(vf a, vf x, vf limit)
 {
     return _mm256_and_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ), a);
 }
+SIMD_INLINE uint32_t v_above_mask(vf x, vf limit)
+{
+    return (uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(x, limit, _CMP_GT_OQ));
+}
 SIMD_INLINE vf v_sign(vf magnitude, vf s)
 {
     return _mm256_or_ps(magnitude, _mm256_and_ps(s, _mm256_set1_ps(-0.0f)));
@@ -316,6 +325,7 @@ tm_glu_fn SIMD(glu);
 tm_qk_prep_fn SIMD(qk_prep);
 tm_attn_varlen_fn SIMD(attn_varlen);
 tm_attn_cached_fn SIMD(attn_cached);
+tm_logits_topk_fn SIMD(logits_topk);
 tm_pool_classify_fn SIMD(pool_classify);
 tm_quantize_rows_fn SIMD(quantize_rows);
 tm_convert_fn SIMD(convert);

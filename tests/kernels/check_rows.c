@@ -97,7 +97,8 @@ static void one_qk(int32_t heads, int32_t kv_heads, int32_t dim, int32_t rotated
         double k_at = value(&pool2.t, PAGES + pages[1], (int64_t)c * TM_KV_PAGE);
         double v_at = value(&pool2.t, PAGES + pages[1], (int64_t)kv_heads * TM_KV_PAGE * dim + c);
         double k_is = value(&k2.t, 2, c), v_is = value(&v.t, 2, c); /* 16 bits round by 2^-8 */
-        if (fabs(k_at - k_is) > 0x1p-8 * fabs(k_is) || fabs(v_at - v_is) > 0x1p-8 * fabs(v_is))
+        if (fabs(k_at - k_is) > 0x1p-8 * fabs(k_is) + 1e-7 ||
+            fabs(v_at - v_is) > 0x1p-8 * fabs(v_is) + 1e-7)
             fail("the cache does not hold dimension %d of K and V", c);
     }
     for (int64_t r = 0; r < ROWS; r++) {
