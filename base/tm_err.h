@@ -33,6 +33,7 @@
     X(CLOSED,      "E_CLOSED",           "closed",                                  false)         \
     X(CANCELLED,   "E_CANCELLED",        "cancelled",                               true)          \
     X(DEVICE,      "E_DEVICE",           "accelerator error",                       true)          \
+    X(UNAVAILABLE, "E_UNAVAILABLE",      "a service cannot be reached",             false)         \
     X(INTERNAL,    "E_INTERNAL",         "internal error",                          false)
 /* clang-format on */
 

@@ -21,6 +21,18 @@
       "Time spent in the engine, summed over workers")                                             \
     X(DELIVERIES, COUNTER, "deliveries_total", "Releases the sink has accepted")                   \
     X(DELIVERY_RETRIES, COUNTER, "delivery_retries_total", "Releases the sink asked to repeat")    \
+    X(OLDEST_IN_FLIGHT_MS, GAUGE, "oldest_in_flight_milliseconds",                                 \
+      "Age of the oldest document between source and sink")                                        \
+    X(KAFKA_LAG, GAUGE, "kafka_lag_records",                                                       \
+      "Records of the assigned partitions that are not committed yet")                             \
+    X(KAFKA_PARTITIONS, GAUGE, "kafka_partitions_assigned", "Partitions this instance has")        \
+    X(KAFKA_REBALANCES, COUNTER, "kafka_rebalances_total",                                         \
+      "Times partitions were assigned or taken away")                                              \
+    X(KAFKA_COMMITS, COUNTER, "kafka_commits_total", "Transactions and offsets committed")         \
+    X(KAFKA_ABORTS, COUNTER, "kafka_aborts_total", "Transactions rolled back")                     \
+    X(KAFKA_UNKNOWN, COUNTER, "kafka_unknown_total",                                               \
+      "Transactions whose end was not known, so that the producer was made anew")                  \
+    X(KAFKA_FENCED, COUNTER, "kafka_fenced_total", "Times another instance took this one's place") \
     X(RESTARTS, COUNTER, "restarts_total", "Times the child process was started again")
 
 enum tm_metric {
@@ -60,7 +72,7 @@ extern const struct tm_histogram_row tm_histogram_rows[TM_HISTOGRAM_COUNT];
 
 struct tm_metrics {
     _Atomic int64_t value[TM_METRIC_COUNT];
-    _Atomic int64_t dead[TM_STATUS_COUNT]; /* dead letters by their code */
+    _Atomic int64_t dead[TM_STATUS_COUNT]; /* documents_dead_total by the status that ended them */
     struct {
         _Atomic int64_t bucket[TM_HISTOGRAM_BUCKETS + 1], sum;
     } histogram[TM_HISTOGRAM_COUNT];
@@ -74,6 +86,11 @@ enum tm_metric_kind tm_metric_kind(enum tm_metric m);
 static inline void tm_metric_add(struct tm_metrics *ms, enum tm_metric m, int64_t n)
 {
     atomic_fetch_add_explicit(&ms->value[m], n, memory_order_relaxed);
+}
+
+static inline void tm_metric_set(struct tm_metrics *ms, enum tm_metric m, int64_t v)
+{
+    atomic_store_explicit(&ms->value[m], v, memory_order_relaxed);
 }
 
 static inline int64_t tm_metric_get(struct tm_metrics *ms, enum tm_metric m)

@@ -24,6 +24,7 @@ enum exit_code exit_code_of(enum tm_status s)
         [TM_CLOSED] = EXIT_AGAIN,
         [TM_CANCELLED] = EXIT_AGAIN,
         [TM_DEVICE] = EXIT_UNAVAILABLE,
+        [TM_UNAVAILABLE] = EXIT_UNAVAILABLE,
         [TM_INTERNAL] = EXIT_INTERNAL,
     };
     return code[s];

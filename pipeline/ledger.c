@@ -9,14 +9,14 @@ enum { RING_FIRST = 4 };
 
 struct entry {
     struct tm_doc *doc; /* NULL: in flight, or handed out */
-    size_t bytes;
-    uint64_t since_ns; /* when it was admitted */
+    uint64_t seq, since_ns;
+    size_t bytes, out_bytes;
     bool finished, last;
 };
 
 struct lane {
     struct lane *next_in_bucket, *next_ready;
-    uint64_t id, first; /* first: number of the oldest record */
+    uint64_t id, due; /* due: lowest number that the next record may have */
     uint32_t epoch;
     bool ready;    /* in the ready list */
     size_t handed; /* leading records that are handed out */
@@ -25,7 +25,7 @@ struct lane {
 };
 
 struct ledger {
-    size_t most_docs, most_bytes, docs, bytes, done;
+    size_t most_docs, most_bytes, docs, bytes, done, done_bytes;
     struct lane *ready_head, **ready_tail;
     size_t mask;
     struct lane *buckets[];
@@ -102,11 +102,11 @@ static void pop(struct ledger *l, struct lane *lane)
     l->docs--;
     l->bytes -= e->bytes;
     l->done -= e->finished;
+    l->done_bytes -= e->out_bytes;
     tm_doc_destroy(e->doc);
     e->doc = NULL;
     lane->head = (lane->head + 1) & (lane->room - 1);
     lane->n--;
-    lane->first++;
     if (lane->handed > 0)
         lane->handed--;
 }
@@ -127,6 +127,21 @@ void ledger_forget(struct ledger *l)
     for (size_t i = 0; i <= l->mask; i++)
         while (l->buckets[i] != NULL)
             remove_lane(l, &l->buckets[i]);
+}
+
+size_t ledger_forget_lane(struct ledger *l, uint64_t lane)
+{
+    struct lane **at = find(l, lane);
+    size_t n = *at != NULL ? (*at)->n : 0;
+    if (*at != NULL)
+        remove_lane(l, at);
+    return n;
+}
+
+bool ledger_has(const struct ledger *l, uint64_t lane, uint32_t epoch)
+{
+    const struct lane *at = *find(l, lane);
+    return at != NULL && at->epoch == epoch;
 }
 
 bool ledger_room(const struct ledger *l, size_t bytes)
@@ -159,7 +174,6 @@ static struct lane *add_lane(struct lane **at, const struct tm_record *rec)
         return NULL;
     lane->id = rec->lane;
     lane->epoch = rec->epoch;
-    lane->first = rec->seq;
     *at = lane;
     return lane;
 }
@@ -174,32 +188,48 @@ enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struc
         at = find(l, rec->lane);
     }
     struct lane *lane = *at != NULL ? *at : add_lane(at, rec);
-    if (lane != NULL && rec->seq != lane->first + lane->n)
+    if (lane != NULL && rec->seq < lane->due)
         return tm_err_set(err, TM_INTERNAL, "%s: record %llu where %llu was due", rec->lane_name,
-                          (unsigned long long)rec->seq,
-                          (unsigned long long)(lane->first + lane->n));
+                          (unsigned long long)rec->seq, (unsigned long long)lane->due);
     if (lane == NULL || !grow(lane))
         return tm_err_set(err, TM_NOMEM, "ledger of %zu records", l->docs);
-    *entry_at(lane, lane->n++) =
-        (struct entry){.bytes = rec->len, .since_ns = tm_clock_ns(), .last = rec->last};
+    *entry_at(lane, lane->n++) = (struct entry){
+        .seq = rec->seq, .since_ns = tm_clock_ns(), .bytes = rec->len, .last = rec->last};
+    lane->due = rec->seq + 1;
     l->docs++;
     l->bytes += rec->len;
     return TM_OK;
 }
 
+/* By its number, which rises along the ring; NULL when it has left. */
+static struct entry *find_entry(const struct lane *lane, uint64_t seq)
+{
+    size_t low = 0, high = lane->n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (entry_at(lane, middle)->seq < seq)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    struct entry *e = low < lane->n ? entry_at(lane, low) : NULL;
+    return e != NULL && e->seq == seq ? e : NULL;
+}
+
 bool ledger_finish(struct ledger *l, struct tm_doc **owned)
 {
-    const struct tm_record *rec = &(*owned)->rec;
-    struct lane *lane = *find(l, rec->lane);
-    if (lane == NULL || rec->epoch != lane->epoch || rec->seq < lane->first ||
-        rec->seq - lane->first >= lane->n)
+    const struct tm_doc *doc = *owned;
+    struct lane *lane = *find(l, doc->rec.lane);
+    if (lane == NULL || doc->rec.epoch != lane->epoch)
         return false;
-    struct entry *e = entry_at(lane, (size_t)(rec->seq - lane->first));
-    if (e->finished)
+    struct entry *e = find_entry(lane, doc->rec.seq);
+    if (e == NULL || e->finished)
         return false;
+    e->out_bytes = doc->err.status == TM_OK ? doc->output_len : doc->rec.len;
     e->doc = TM_TAKE(*owned);
     e->finished = true;
     l->done++;
+    l->done_bytes += e->out_bytes;
     list_ready(l, lane);
     return true;
 }
@@ -215,9 +245,9 @@ size_t ledger_collect(struct ledger *l, struct tm_doc **docs, struct tm_progress
         while (n < max && lane_ready(lane)) {
             struct entry *e = entry_at(lane, lane->handed++);
             docs[n++] = TM_TAKE(e->doc);
+            p->next = e->seq + 1;
             p->ended = e->last;
         }
-        p->next = lane->first + lane->handed;
         unlist_ready(l, lane);
         list_ready(l, lane); /* more than max were ready: the lane goes to the end of the list */
     }
@@ -225,17 +255,19 @@ size_t ledger_collect(struct ledger *l, struct tm_doc **docs, struct tm_progress
     return n;
 }
 
-void ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n)
+size_t ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n)
 {
+    const size_t before = l->docs;
     for (size_t i = 0; i < n; i++) {
         struct lane **at = find(l, progress[i].lane);
         if (*at == NULL || (*at)->epoch != progress[i].epoch)
             continue; /* forgotten in the meantime */
-        while ((*at)->handed > 0 && (*at)->first < progress[i].next)
+        while ((*at)->handed > 0 && entry_at(*at, 0)->seq < progress[i].next)
             pop(l, *at);
         if ((*at)->n == 0)
             remove_lane(l, at);
     }
+    return before - l->docs;
 }
 
 bool ledger_ready(const struct ledger *l)
@@ -253,14 +285,18 @@ size_t ledger_done(const struct ledger *l)
     return l->done;
 }
 
+size_t ledger_done_bytes(const struct ledger *l)
+{
+    return l->done_bytes;
+}
+
 uint64_t ledger_oldest_ns(const struct ledger *l)
 {
     uint64_t oldest = 0;
     for (size_t i = 0; i <= l->mask; i++)
         for (const struct lane *lane = l->buckets[i]; lane != NULL; lane = lane->next_in_bucket) {
-            uint64_t since = entry_at(lane, 0)->since_ns; /* a lane without records is removed */
-            if (oldest == 0 || since < oldest)
-                oldest = since;
+            uint64_t since = lane->n > 0 ? entry_at(lane, 0)->since_ns : oldest;
+            oldest = oldest == 0 || since < oldest ? since : oldest;
         }
     return oldest;
 }

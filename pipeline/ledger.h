@@ -15,26 +15,30 @@ void ledger_destroy(struct ledger *l); /* and the documents it holds; NULL is fi
 
 /* May a record of so many bytes be admitted now? Always true while nothing is inside. */
 bool ledger_room(const struct ledger *l, size_t bytes);
-/* Notes the record as in flight. A higher epoch makes the ledger forget the lane's records of the
- * old one. TM_CANCELLED: of an old epoch, to be dropped; TM_INTERNAL: not the lane's next record.
- */
+/* Notes the record as in flight. Numbers of a lane rise, with gaps where the source has them. A
+ * higher epoch makes the ledger forget the lane's records of the old one. TM_CANCELLED: of an old
+ * epoch, to be dropped; TM_INTERNAL: its number is not above the last one's. */
 enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struct tm_err *err);
 /* The document, good or failed, is at its end: takes *owned and sets it to NULL. false: nothing
  * waits for it (old epoch), it stays with the caller. */
 bool ledger_finish(struct ledger *l, struct tm_doc **owned);
-/* Hands out finished documents, those of a lane in order and without gaps, with one progress a
+/* Hands out finished documents, those of a lane in order and none left out, with one progress a
  * lane that moves; both arrays have room for max. Returns how many. They stay in the window. */
 size_t ledger_collect(struct ledger *l, struct tm_doc **docs, struct tm_progress *progress,
                       size_t *ret_n_progress, size_t max);
-/* What was handed out under these progresses is durable: it leaves the window. */
-void ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n);
+/* What was handed out under these progresses is durable: it leaves the window. How many. */
+size_t ledger_delivered(struct ledger *l, const struct tm_progress *progress, size_t n);
 /* Forgets everything, what is handed out too: the source gives it again in a higher epoch. */
 void ledger_forget(struct ledger *l);
+/* The same for one lane, which has been given to somebody else. Returns how many records. */
+size_t ledger_forget_lane(struct ledger *l, uint64_t lane);
+/* Does the ledger still wait for the end of records of that lane and epoch? */
+bool ledger_has(const struct ledger *l, uint64_t lane, uint32_t epoch);
 
-bool ledger_ready(const struct ledger *l);   /* ledger_collect would give something */
-size_t ledger_count(const struct ledger *l); /* records in the window */
-size_t ledger_done(const struct ledger *l);  /* … of which are at their end */
-/* When the oldest of them was admitted, by tm_clock_ns; 0: there is none. Looks at every lane. */
-uint64_t ledger_oldest_ns(const struct ledger *l);
+bool ledger_ready(const struct ledger *l);         /* ledger_collect would give something */
+size_t ledger_count(const struct ledger *l);       /* records in the window */
+size_t ledger_done(const struct ledger *l);        /* … of which are at their end */
+size_t ledger_done_bytes(const struct ledger *l);  /* … what their results and letters hold */
+uint64_t ledger_oldest_ns(const struct ledger *l); /* when the oldest came; 0: it is empty */
 
 #endif

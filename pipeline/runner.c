@@ -75,7 +75,8 @@ static enum tm_status create_place(struct tm_runner *r, enum place_id id,
     p->fault = row[id].fault;
     p->histogram = row[id].histogram;
     p->time_offset = row[id].time_offset;
-    p->in = tm_queue_create(QUEUE_DOCS);
+    /* Room for the whole window: the source thread, which must go on polling, never waits here. */
+    p->in = tm_queue_create((size_t)r->config.conf->limits_documents);
     if (p->in == NULL)
         return tm_err_set(err, TM_NOMEM, "queue of %s", p->name);
     if (ops == NULL)
@@ -150,6 +151,8 @@ static void init(struct tm_runner *r, const struct tm_runner_config *config)
     r->config = *config;
     r->event_fd = -1;
     r->held_tail = &r->held;
+    r->host = (struct tm_source_host){r, runner_revoke, config->metrics, config->once};
+    r->opaque = strcmp(config->conf->clean_kind, "none") == 0;
     pthread_mutex_init(&r->lock, NULL);
     cond_init(&r->source_cond);
     cond_init(&r->delivery_cond);
@@ -198,6 +201,10 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
         s = config->source->create(&r->source, conf, config->sink->resume, r->sink, err);
     if (s != TM_OK)
         return s;
+    if (config->source->attach != NULL)
+        config->source->attach(r->source, &r->host);
+    if (config->sink->pace != NULL)
+        r->pace = config->sink->pace(r->sink);
     *ret_runner = TM_TAKE(r);
     return TM_OK;
 }
@@ -319,7 +326,10 @@ static void tell_progress(struct tm_runner *r, uint64_t began_ns, uint64_t *told
     pthread_mutex_lock(&r->lock);
     r->summary.seconds = (double)(now - began_ns) / 1e9;
     struct tm_summary summary = r->summary;
+    uint64_t oldest = ledger_oldest_ns(r->ledger);
     pthread_mutex_unlock(&r->lock);
+    tm_metric_set(r->config.metrics, TM_METRIC_OLDEST_IN_FLIGHT_MS,
+                  oldest > 0 && now > oldest ? (int64_t)((now - oldest) / 1000000) : 0);
     bool first = *told_ns == 0 && summary.delivered + summary.dead > 0;
     if (r->config.progress == NULL || (!first && now - *told_ns < WAIT_MS * 1000000ull))
         return;

@@ -42,9 +42,8 @@ enum {
     STAGE_BATCH = 8, /* documents a stage is given at once: as many are suspects after a death */
     INFER_BATCH = 64,
     TAKE_BATCH = 16,
-    RELEASE_DOCS = 256,
-    QUEUE_DOCS = 256,
-    TICK_MS = 100, /* longest that the source thread goes without serving its source */
+    RELEASE_DOCS = 256, /* of a sink that does not gather: files, say, which are synced together */
+    TICK_MS = 100,      /* longest that the source thread goes without serving its source */
 };
 
 enum place_id { PLACE_CLEAN, PLACE_TOKENIZE, PLACE_INFER, PLACE_ASSEMBLE, PLACES };
@@ -80,6 +79,9 @@ struct tm_runner {
     struct tm_infer *infer;
     struct journal *journal;
     void *source, *sink;
+    struct tm_source_host host;
+    struct tm_pace pace;
+    bool opaque; /* documents are passed on unread */
     struct place place[PLACES];
     struct worker *workers;
     size_t n_workers;
@@ -100,8 +102,11 @@ struct tm_runner {
     uint64_t held_since_ns;
     size_t active; /* documents between the first queue and the ledger */
     bool alone;    /* one document is in quarantine */
-    bool source_done, delivery_busy, rewind;
-    enum tm_status status; /* what made it end */
+    bool source_done, delivering, rewind;
+    bool hurry;              /* the source waits for what is finished to be delivered */
+    bool full;               /* the source found no room since the last release */
+    uint64_t ready_since_ns; /* since when the ledger has something to release; 0: it has not */
+    enum tm_status status;   /* what made it end */
     struct tm_err err;
     struct tm_summary summary;
 
@@ -125,19 +130,23 @@ void runner_trouble(struct tm_runner *r, const struct tm_doc *doc, const char *s
                     const struct tm_err *err);
 /* runner_source.c: the source thread */
 void runner_source(struct worker *w);
+void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsigned wait_ms);
 /* runner_stages.c: threads of the stages, of infer and of the engine */
 void runner_stage(struct worker *w);
 void runner_infer(struct worker *w);
 void runner_engine(struct worker *w);
 /* Moves documents to a place, or to the ledger (NULL); when cut, drops them. */
 void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, size_t n);
+/* The ledger has something to release: tells the delivery thread what it waits for. Under the lock.
+ */
+void runner_ready(struct tm_runner *r);
 /* Puts it on the list of those to be run alone; under the lock. */
 void runner_hold(struct tm_runner *r, struct tm_doc *doc);
 /* runner_deliver.c: the delivery thread */
 void runner_deliver(struct worker *w);
 
 #ifdef TM_FAULTS
-/* runner_fault.c: TEXTMILL_FAULT_DOC="substring:action[:stage]" */
+/* runner_fault.c: TEXTMILL_FAULT_DOC="substring:action[:stage]", TEXTMILL_FAULT_SLOW="stage:ms" */
 void runner_doc_fault(const char *stage, struct tm_doc *const *docs, size_t n);
 #else
 #define runner_doc_fault(stage, docs, n) ((void)0)

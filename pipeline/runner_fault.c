@@ -2,13 +2,15 @@
  *
  * A document whose path, lane or id contains the substring acts when it enters that stage (any,
  * without one): crash (SIGSEGV), hang, or eat (takes memory until none is given, then fails as a
- * stage would). Compiled only with meson -Dfaults=true; called on the threads of stages. */
+ * stage would). TEXTMILL_FAULT_SLOW="stage:ms" makes every batch of that stage
+ * take so much longer. Compiled only with meson -Dfaults=true; called on the threads of stages. */
 #include "runner.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PART = 128, CHUNK = 8 << 20, CHUNKS = 1 << 16 };
@@ -45,9 +47,20 @@ static bool contains(const char *text, const char *part)
     return text != NULL && strstr(text, part) != NULL;
 }
 
+static void be_slow(const char *stage)
+{
+    const char *env = getenv("TEXTMILL_FAULT_SLOW");
+    size_t len = strlen(stage);
+    int64_t ms = 0;
+    if (env != NULL && strncmp(env, stage, len) == 0 && env[len] == ':' &&
+        tm_json_number_i64(env + len + 1, strlen(env + len + 1), &ms))
+        nanosleep(&(struct timespec){ms / 1000, ms % 1000 * 1000000}, NULL);
+}
+
 void runner_doc_fault(const char *stage, struct tm_doc *const *docs, size_t n)
 {
     struct doc_fault f;
+    be_slow(stage);
     if (!read_fault(&f) || (f.part[2][0] != '\0' && strcmp(f.part[2], stage) != 0))
         return;
     for (size_t i = 0; i < n; i++) {

@@ -12,6 +12,7 @@ enum {
     HOLD_MS = 2000,   /* held documents wait this long at most while others keep coming */
     SERVICE_MS = 50,  /* an idle source waits this long for something new */
     FAILED_MS = 1000, /* pause after the source's upkeep failed */
+    HURRY_MS = 20,
 };
 
 static bool drain(struct tm_runner *r)
@@ -47,6 +48,13 @@ static char *copy(struct tm_arena *a, const char *s)
     return s == NULL ? NULL : tm_arena_strdup(a, s);
 }
 
+/* false: no memory. */
+static bool copy_bytes(struct tm_arena *a, const char *s, size_t n, const char **ret)
+{
+    *ret = s == NULL ? NULL : tm_arena_strndup(a, s, n);
+    return s == NULL || *ret != NULL;
+}
+
 /* The document as it was when it came: what stages added to it is left behind. NULL: no memory. */
 static struct tm_doc *begin_again(const struct tm_runner *r, const struct tm_doc *old)
 {
@@ -62,12 +70,20 @@ static struct tm_doc *begin_again(const struct tm_runner *r, const struct tm_doc
     d->rec.sha256 = copy(d->arena, from->sha256);
     d->rec.content_type = copy(d->arena, from->content_type);
     d->rec.charset = copy(d->arena, from->charset);
-    d->rec.data = from->data == NULL ? NULL : tm_arena_strndup(d->arena, from->data, from->len);
+    d->rec.topic = copy(d->arena, from->topic);
+    d->id = d->rec.id = copy(d->arena, from->id);
+    d->source = d->rec.source = copy(d->arena, from->source);
+    d->published_at = d->rec.published_at = copy(d->arena, from->published_at);
+    bool ok = copy_bytes(d->arena, from->data, from->len, &d->rec.data) &&
+              copy_bytes(d->arena, from->original, from->original_len, &d->rec.original) &&
+              copy_bytes(d->arena, from->key, from->key_len, &d->rec.key);
     struct tm_header *headers = tm_arena_array(d->arena, from->n_headers, sizeof *headers);
-    bool ok = (from->data == NULL) == (d->rec.data == NULL) && headers != NULL;
-    for (size_t i = 0; ok && i < from->n_headers; i++)
-        headers[i] = (struct tm_header){copy(d->arena, from->headers[i].name),
-                                        copy(d->arena, from->headers[i].value)};
+    ok = ok && (headers != NULL || from->n_headers == 0);
+    for (size_t i = 0; ok && i < from->n_headers; i++) {
+        const struct tm_header *h = &from->headers[i];
+        headers[i] = (struct tm_header){.name = copy(d->arena, h->name), .len = h->len};
+        ok = copy_bytes(d->arena, h->value, h->len, &headers[i].value);
+    }
     d->rec.headers = headers;
     if (ok)
         return d;
@@ -122,10 +138,11 @@ static struct tm_doc *take_group(struct tm_runner *r, uint32_t *ret_group, size_
 
 static void activate(struct tm_runner *r, struct tm_doc *doc)
 {
+    bool for_stages = doc->err.status == TM_OK && doc->output == NULL;
     pthread_mutex_lock(&r->lock);
     r->active++;
     pthread_mutex_unlock(&r->lock);
-    runner_push(r, doc->err.status == TM_OK ? &r->place[PLACE_CLEAN] : NULL, &doc, 1);
+    runner_push(r, for_stages ? &r->place[PLACE_CLEAN] : NULL, &doc, 1);
 }
 
 static void run_group(struct tm_runner *r, struct tm_doc *group, uint32_t number, size_t n)
@@ -167,10 +184,23 @@ static void run_quarantine(struct tm_runner *r)
 
 /* ---- admission ---- */
 
+/* What no stage has to see: tombstones, gaps, and everything when documents are passed on unread.
+ */
+static bool is_opaque(const struct tm_runner *r, const struct tm_doc *doc)
+{
+    return doc->err.status == TM_OK && (r->opaque || doc->rec.kind != TM_RECORD_DOCUMENT);
+}
+
 /* Where a document that has just been admitted goes. */
 static void route(struct tm_runner *r, struct tm_doc *doc)
 {
     struct suspect s;
+    if (is_opaque(r, doc)) {
+        doc->output = doc->rec.data != NULL ? doc->rec.data : "";
+        doc->output_len = doc->rec.len;
+        activate(r, doc);
+        return;
+    }
     bool suspected = journal_suspect(r->journal, &doc->rec, &s);
     if (suspected)
         doc->attempts = s.deaths;
@@ -194,24 +224,34 @@ static void route(struct tm_runner *r, struct tm_doc *doc)
     activate(r, doc);
 }
 
+/* Documents whose lane was taken away count too while they are in a stage. Under the lock. */
+static bool has_room(const struct tm_runner *r, size_t bytes)
+{
+    return ledger_room(r->ledger, bytes) && r->active < (size_t)r->config.conf->limits_documents;
+}
+
 /* false: no room. */
 static bool admit(struct tm_runner *r, struct tm_doc *doc)
 {
     struct tm_err err = {0};
     size_t bytes = doc->rec.len;
     pthread_mutex_lock(&r->lock);
-    bool room = !cut(r) && ledger_room(r->ledger, bytes);
+    bool room = !cut(r) && has_room(r, bytes);
+    bool counts = doc->rec.kind != TM_RECORD_GAP;
     enum tm_status s = room ? ledger_admit(r->ledger, &doc->rec, &err) : TM_AGAIN;
     if (s == TM_OK) {
-        r->summary.documents++;
+        r->summary.documents += counts;
         r->summary.bytes += bytes;
+    } else if (!r->full) {
+        r->full = true;
+        pthread_cond_signal(&r->delivery_cond);
     }
     pthread_mutex_unlock(&r->lock);
     r->short_of_memory = s == TM_NOMEM;
     if (s == TM_AGAIN || s == TM_NOMEM)
         return false;
     if (s == TM_OK) {
-        tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN, 1);
+        tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN, counts);
         tm_metric_add(r->config.metrics, TM_METRIC_BYTES_IN, (int64_t)bytes);
         tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN_FLIGHT, 1);
         doc->taken_ns = tm_clock_ns();
@@ -250,15 +290,84 @@ static void drop_pending(struct tm_runner *r)
         tm_doc_destroy(TM_TAKE(r->pending[r->next_pending]));
 }
 
+/* ---- lanes that go away ---- */
+
+static bool is_one_of(const uint64_t *lanes, size_t n, uint64_t lane)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lanes[i] == lane)
+            return true;
+    return false;
+}
+
+/* What is finished, is delivered: else somebody else does it again. */
+static void let_deliver(struct tm_runner *r, unsigned wait_ms)
+{
+    uint64_t until = tm_clock_ns() + wait_ms * 1000000ull;
+    pthread_mutex_lock(&r->lock);
+    r->hurry = true;
+    pthread_cond_signal(&r->delivery_cond);
+    while (!cut(r) && (r->delivering || ledger_ready(r->ledger)) && tm_clock_ns() < until)
+        cond_wait_ms(&r->source_cond, &r->lock, HURRY_MS);
+    r->hurry = false;
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void drop_pending_of(struct tm_runner *r, const uint64_t *lanes, size_t n)
+{
+    size_t kept = r->next_pending;
+    for (size_t i = r->next_pending; i < r->n_pending; i++) {
+        struct tm_doc *doc = TM_TAKE(r->pending[i]);
+        if (is_one_of(lanes, n, doc->rec.lane))
+            tm_doc_destroy(doc);
+        else
+            r->pending[kept++] = doc;
+    }
+    r->n_pending = kept;
+}
+
+/* tm_source_host.revoke. Documents inside a stage stay there: nobody waits for them any more. */
+void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsigned wait_ms)
+{
+    struct tm_runner *r = arg;
+    struct tm_doc *held, *next;
+    int64_t forgotten = 0;
+    if (!lost)
+        let_deliver(r, wait_ms);
+    drop_pending_of(r, lanes, n);
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        forgotten += (int64_t)ledger_forget_lane(r->ledger, lanes[i]);
+    held = TM_TAKE(r->held);
+    r->held_tail = &r->held;
+    r->n_held = 0;
+    for (struct tm_doc *d = held; d != NULL; d = next) {
+        next = d->next;
+        if (is_one_of(lanes, n, d->rec.lane))
+            tm_doc_destroy(d);
+        else
+            runner_hold(r, d);
+    }
+    pthread_mutex_unlock(&r->lock);
+    tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN_FLIGHT, -forgotten);
+}
+
 /* ---- the thread ---- */
 
 /* The sink has lost its place: everything not committed comes again, in a higher epoch. */
 static void rewind_source(struct tm_runner *r)
 {
     struct tm_doc *held, *next;
+    struct tm_err err = {0};
     drop_pending(r);
-    if (r->config.source->rewind != NULL && !drain(r))
-        r->config.source->rewind(r->source);
+    enum tm_status s = drain(r) ? TM_OK : r->config.source->rewind(r->source, &err);
+    if (s != TM_OK && tm_status_retry(s)) {
+        runner_trouble(r, NULL, r->config.source->name, &err);
+        service(r, TICK_MS);
+        return;
+    }
+    if (s != TM_OK)
+        runner_fatal(r, s, r->config.source->name, &err);
     pthread_mutex_lock(&r->lock);
     int64_t forgotten = (int64_t)ledger_count(r->ledger);
     ledger_forget(r->ledger);
@@ -279,7 +388,7 @@ static void rewind_source(struct tm_runner *r)
 static bool may_admit(const struct tm_runner *r)
 {
     return r->next_pending < r->n_pending && !r->short_of_memory &&
-           ledger_room(r->ledger, r->pending[r->next_pending]->rec.len);
+           has_room(r, r->pending[r->next_pending]->rec.len);
 }
 
 /* Waits until the main thread, the ledger or a held document has something for this thread. */
@@ -296,6 +405,7 @@ static void set_source_done(struct tm_runner *r)
 {
     pthread_mutex_lock(&r->lock);
     r->source_done = true;
+    pthread_cond_signal(&r->delivery_cond);
     pthread_mutex_unlock(&r->lock);
     runner_post(r);
 }

@@ -30,6 +30,19 @@ void runner_hold(struct tm_runner *r, struct tm_doc *doc)
         r->held_since_ns = tm_clock_ns();
 }
 
+/* Woken at every document, the delivery thread of a sink that gathers would do little else. */
+void runner_ready(struct tm_runner *r)
+{
+    bool first = r->ready_since_ns == 0;
+    if (!ledger_ready(r->ledger))
+        return;
+    if (first)
+        r->ready_since_ns = tm_clock_ns();
+    if (first || r->pace.ms == 0 || r->hurry ||
+        (r->pace.bytes > 0 && ledger_done_bytes(r->ledger) >= r->pace.bytes))
+        pthread_cond_signal(&r->delivery_cond);
+}
+
 static void finish(struct tm_runner *r, struct tm_doc **docs, size_t n)
 {
     bool again[INFER_BATCH];
@@ -48,8 +61,7 @@ static void finish(struct tm_runner *r, struct tm_doc **docs, size_t n)
             ledger_finish(r->ledger, &docs[i]);
     }
     r->active -= n;
-    if (ledger_ready(r->ledger))
-        pthread_cond_signal(&r->delivery_cond);
+    runner_ready(r);
     if (r->active == 0 || r->n_held > 0)
         pthread_cond_signal(&r->source_cond);
     pthread_mutex_unlock(&r->lock);

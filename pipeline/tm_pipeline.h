@@ -14,26 +14,43 @@ struct json_t; /* jansson's */
 /* ---- the document ------------------------------------------------------------------------- */
 
 struct tm_header {
-    const char *name, *value;
+    const char *name, *value; /* value: NULL, or len bytes and a NUL after them */
+    size_t len;
+};
+
+enum tm_record_kind {
+    TM_RECORD_DOCUMENT,
+    TM_RECORD_TOMBSTONE, /* a key without a value: passed on as it is */
+    TM_RECORD_GAP,       /* nothing, but the lane has got so far: progress alone */
 };
 
 /* Bytes as they came, and where from. Everything lies in the document's arena. */
 struct tm_record {
+    enum tm_record_kind kind;
     uint64_t lane;
     uint32_t epoch;
-    uint64_t seq;          /* number within the lane: 0, 1, 2 … */
-    const char *lane_name; /* delivery identity of the lane: "sub/a.html-0123456789abcdef" */
-    const char *path;      /* relative to the spool: "sub/a.html" */
-    int64_t line;          /* of a many-document file, from 1; 0: the file is the document */
-    uint64_t end_offset;   /* first byte after it in the decompressed input */
-    bool many;             /* the lane holds more than one record */
-    bool last;             /* the last record of its lane */
-    const char *sha256;    /* of the file's bytes, 64 hex digits */
+    uint64_t seq;          /* number within the lane: 0, 1, 2 …; of a Kafka record its offset */
+    const char *lane_name; /* delivery identity: of the lane "sub/a.html-0123456789abcdef"; of a
+                              Kafka record "topic-partition-offset" */
+    const char *path;      /* relative to the spool: "sub/a.html"; "topic/partition/offset" */
+    const char *topic;     /* of a Kafka record, else NULL */
+    int32_t partition;
+    const char *key; /* of a Kafka record; NULL: none */
+    size_t key_len;
+    int64_t line;        /* of a many-document file, from 1; 0: the file is the document */
+    uint64_t end_offset; /* first byte after it in the decompressed input */
+    bool many;           /* the lane holds more than one record */
+    bool last;           /* the last record of its lane */
+    const char *sha256;  /* of the file's bytes, 64 hex digits */
     const char *data;
     size_t len;
-    const char *content_type; /* NULL: unknown */
-    const char *charset;      /* from outside (header); NULL: unknown */
-    int64_t mtime_ms;
+    const char
+        *original; /* the bytes as they came, where data is a part of them; NULL: data is it */
+    size_t original_len;
+    const char *id, *source, *published_at; /* what the transport says of it; NULL: nothing */
+    const char *content_type;               /* NULL: unknown */
+    const char *charset;                    /* from outside (header); NULL: unknown */
+    int64_t mtime_ms; /* of the file; of a Kafka record its timestamp, 0 without one */
     const struct tm_header *headers;
     size_t n_headers;
 };

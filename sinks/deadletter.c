@@ -46,14 +46,16 @@ static void put_base64(struct tm_buf *b, const char *bytes, size_t n)
 
 static void put_original(struct tm_buf *b, const struct tm_record *rec)
 {
-    if (rec->len == 0)
+    const char *bytes = rec->original != NULL ? rec->original : rec->data;
+    size_t len = rec->original != NULL ? rec->original_len : rec->len;
+    if (len == 0)
         return;
-    bool text = tm_utf8_valid(rec->data, rec->len) == rec->len;
+    bool text = tm_utf8_valid(bytes, len) == len;
     tm_buf_puts(b, text ? ",\"original\":" : ",\"original_base64\":\"");
     if (text) {
-        tm_buf_json_string(b, rec->data, rec->len);
+        tm_buf_json_string(b, bytes, len);
     } else {
-        put_base64(b, rec->data, rec->len);
+        put_base64(b, bytes, len);
         tm_buf_putc(b, '"');
     }
 }
@@ -72,8 +74,16 @@ bool deadletter_put(struct tm_buf *b, const struct tm_doc *doc, const char *conf
     tm_buf_printf(b, ",\"attempts\":%" PRIu32, doc->attempts);
     put_text(b, "version", TM_VERSION);
     put_text(b, "config_hash", config_hash);
-    tm_buf_puts(b, ",\"input\":{\"file\":");
-    tm_buf_json_string(b, rec->path, strlen(rec->path));
+    tm_buf_puts(b, ",\"input\":{");
+    if (rec->topic != NULL) {
+        tm_buf_puts(b, "\"topic\":");
+        tm_buf_json_string(b, rec->topic, strlen(rec->topic));
+        tm_buf_printf(b, ",\"partition\":%" PRId32 ",\"offset\":%" PRIu64, rec->partition,
+                      rec->seq);
+    } else {
+        tm_buf_puts(b, "\"file\":");
+        tm_buf_json_string(b, rec->path, strlen(rec->path));
+    }
     if (rec->line > 0)
         tm_buf_printf(b, ",\"line\":%" PRId64, rec->line);
     tm_buf_printf(b, ",\"bytes\":%zu", rec->len);

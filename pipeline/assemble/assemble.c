@@ -66,7 +66,13 @@ static void put_strings(struct tm_buf *b, const char *key, const char *const *li
 static void put_input(struct tm_buf *b, const struct tm_record *rec)
 {
     open_object(b, "input");
-    put_string(b, "file", rec->path);
+    if (rec->topic != NULL) {
+        put_string(b, "topic", rec->topic);
+        put_int(b, "partition", rec->partition);
+        put_int(b, "offset", (int64_t)rec->seq);
+    } else {
+        put_string(b, "file", rec->path);
+    }
     if (rec->line > 0)
         put_int(b, "line", rec->line);
     put_int(b, "bytes", (int64_t)rec->len);

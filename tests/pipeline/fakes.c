@@ -82,14 +82,16 @@ static enum tm_status commit(void *self, const struct tm_release *release, struc
     return TM_OK;
 }
 
-static void rewind_lanes(void *self)
+static enum tm_status rewind_lanes(void *self, struct tm_err *err)
 {
+    (void)err;
     struct fake *f = self;
     for (size_t i = 0; i < f->lanes; i++) {
         f->lane[i].epoch++;
         f->lane[i].give = f->lane[i].delivered = f->lane[i].committed;
     }
     f->outstanding = 0;
+    return TM_OK;
 }
 
 static bool at_end(void *self)

@@ -115,7 +115,7 @@ static void an_aborted_release_comes_again(void **state)
     t->conf.limits_documents = 64;
     assert_int_equal(run(t, &fake_parts), TM_OK);
     assert_all_delivered(t, 0);
-    assert_int_equal(t->fake.lane[0].epoch, 2);
+    assert_int_equal(t->fake.lane[0].epoch, 1); /* only what is unknown is rewound */
 }
 
 static void fenced_ends_the_run(void **state)
