@@ -23,7 +23,7 @@ const struct tm_conf_key tm_conf_task_keys[] = {
 
 static bool is_text(const struct tm_conf_key *key)
 {
-    return key->type == TM_CONF_STR || key->type == TM_CONF_PATH || key->type == TM_CONF_ENUM;
+    return key->type != TM_CONF_INT && key->type != TM_CONF_BOOL;
 }
 
 static void *field_of(void *base, const struct tm_conf_key *key)

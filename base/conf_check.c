@@ -74,20 +74,90 @@ static void check_folder(struct report *r, const struct tm_conf *c, const char *
     }
 }
 
-static void check_ends(struct report *r, const struct tm_conf *c)
+static void check_source(struct report *r, const struct tm_conf *c)
 {
-    bool files = c->sink_files_path[0] != '\0';
-    if (c->source_spool_path[0] == '\0')
-        say(r, "source.spool.path", "no source: set source.spool.path to a folder of documents");
-    if (!files && !c->sink_stdout_enabled)
+    bool spool = c->source_spool_path[0] != '\0', kafka = c->source_kafka_brokers[0] != '\0';
+    if (!spool && !kafka)
+        say(r, "source.spool.path",
+            "no source: set source.spool.path to a folder of documents, or source.kafka.brokers");
+    if (spool && kafka)
+        say(r, "source.kafka.brokers", "two sources: leave out source.spool or source.kafka");
+    if (kafka && c->source_kafka_topics[0] == '\0')
+        say(r, "source.kafka.topics", "no topic to take documents from");
+    if (kafka && c->source_kafka_group[0] == '\0')
+        say(r, "source.kafka.group", "a group needs a name");
+    if (!kafka && c->source_kafka_topics[0] != '\0')
+        say(r, "source.kafka.topics", "topics of which cluster? set source.kafka.brokers");
+}
+
+/* Exactly once needs the positions in the cluster that the results go to. */
+static void check_kafka_sink(struct report *r, const struct tm_conf *c)
+{
+    bool own = c->sink_kafka_brokers[0] != '\0', from_kafka = c->source_kafka_brokers[0] != '\0';
+    bool same = !own || strcmp(c->sink_kafka_brokers, c->source_kafka_brokers) == 0;
+    if (!own && !from_kafka)
+        say(r, "sink.kafka.brokers", "no cluster for the results: set sink.kafka.brokers");
+    if (strcmp(c->sink_kafka_delivery, "exactly-once") == 0 && !(from_kafka && same))
+        say(r, "sink.kafka.delivery",
+            "exactly-once needs source.kafka with the same brokers as sink.kafka; say auto or "
+            "at-least-once");
+    if (strcmp(c->sink_kafka_topic, c->sink_dead_letters_topic) == 0)
+        say(r, "sink.dead_letters.topic", "results go to this topic; choose another");
+}
+
+static void check_topics(struct report *r, const struct tm_conf *c)
+{
+    const struct {
+        const char *path, *topic;
+    } outputs[] = {{"sink.kafka.topic", c->sink_kafka_topic},
+                   {"sink.dead_letters.topic", c->sink_dead_letters_topic}};
+    for (size_t i = 0; i < TM_COUNTOF(outputs); i++) {
+        size_t n = strlen(outputs[i].topic);
+        if (strspn(outputs[i].topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789._-") != n ||
+            n > 249)
+            say(r, outputs[i].path,
+                "\"%.80s\" is no topic: letters, digits, '.', '_' and '-', at most 249",
+                outputs[i].topic);
+        for (const char *t = c->source_kafka_topics; n > 0 && *t != '\0'; t += *t == ',') {
+            size_t len = strcspn(t, ",");
+            if (len == n && memcmp(t, outputs[i].topic, n) == 0)
+                say(r, outputs[i].path, "documents are taken from this topic; choose another");
+            t += len;
+        }
+    }
+}
+
+static void check_sink(struct report *r, const struct tm_conf *c)
+{
+    bool files = c->sink_files_path[0] != '\0', kafka = c->sink_kafka_topic[0] != '\0';
+    if (!files && !kafka && !c->sink_stdout_enabled)
         say(r, "sink.files.path",
-            "no sink: set sink.files.path to a folder, or sink.stdout.enabled to true");
-    if (files && c->sink_stdout_enabled)
+            "no sink: set sink.files.path to a folder, sink.kafka.topic, or sink.stdout.enabled to "
+            "true");
+    if ((files || kafka) && c->sink_stdout_enabled)
         say(r, "sink.stdout.enabled",
             "two sinks: leave out sink.files.path, or set sink.stdout.enabled to false");
-    if (c->sink_dead_letters_path[0] == '\0')
+    if (files && kafka)
+        say(r, "sink.kafka.topic", "two sinks: leave out sink.files or sink.kafka");
+    if (c->sink_dead_letters_path[0] == '\0' && c->sink_dead_letters_topic[0] == '\0')
         say(r, "sink.dead_letters.path",
             "no place for documents that fail: set sink.dead_letters.path to a folder");
+    if (c->sink_dead_letters_path[0] != '\0' && c->sink_dead_letters_topic[0] != '\0')
+        say(r, "sink.dead_letters.topic", "two places: leave out the path or the topic");
+    if (c->sink_dead_letters_topic[0] != '\0' && !kafka)
+        say(r, "sink.dead_letters.topic", "needs sink.kafka.topic; set sink.dead_letters.path");
+    if (kafka)
+        check_kafka_sink(r, c);
+    check_topics(r, c);
+}
+
+static void check_ends(struct report *r, const struct tm_conf *c)
+{
+    check_source(r, c);
+    check_sink(r, c);
+    if (strcmp(c->clean_kind, "none") == 0 && c->n_tasks > 0)
+        say(r, "clean.kind", "none passes documents on unread: tasks have nothing to work on");
     check_folder(r, c, "sink.files.path", c->sink_files_path);
     check_folder(r, c, "sink.dead_letters.path", c->sink_dead_letters_path);
     const char *instance = c->state_instance;

@@ -55,7 +55,9 @@ static void quote(struct tm_buf *b, const char *s)
 /* As a JSON and a YAML value. */
 static void put_default(struct tm_buf *b, const struct tm_conf_key *key)
 {
-    if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
+    if (key->type == TM_CONF_MAP)
+        tm_buf_puts(b, "{}");
+    else if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
         tm_buf_puts(b, key->def);
     else
         quote(b, key->def);
@@ -81,12 +83,18 @@ static void schema_key(struct tm_buf *b, unsigned level, const char *name,
                        const struct tm_conf_key *key, const char *choices)
 {
     static const char *const type_name[] = {
-        [TM_CONF_STR] = "string",   [TM_CONF_PATH] = "string", [TM_CONF_INT] = "integer",
-        [TM_CONF_BOOL] = "boolean", [TM_CONF_ENUM] = "string",
+        [TM_CONF_STR] = "\"string\"",
+        [TM_CONF_PATH] = "\"string\"",
+        [TM_CONF_INT] = "\"integer\"",
+        [TM_CONF_BOOL] = "\"boolean\"",
+        [TM_CONF_ENUM] = "\"string\"",
+        [TM_CONF_WORDS] = "[\"string\", \"array\"], \"items\": {\"type\": \"string\"}",
+        [TM_CONF_MAP] = "\"object\", \"additionalProperties\": {\"type\": [\"string\", "
+                        "\"number\", \"boolean\"]}",
     };
     indent(b, level);
     quote(b, name);
-    tm_buf_printf(b, ": {\"type\": \"%s\"", type_name[key->type]);
+    tm_buf_printf(b, ": {\"type\": %s", type_name[key->type]);
     if (key->type == TM_CONF_INT)
         tm_buf_printf(b, ", \"minimum\": %" PRId64 ", \"maximum\": %" PRId64, key->lo, key->hi);
     if (choices[0] != '\0')
@@ -192,8 +200,13 @@ static void put_allowed(struct tm_buf *b, const struct tm_conf_key *key)
 static void reference_row(struct tm_buf *b, const struct tm_conf_key *key)
 {
     static const char *const type_name[] = {
-        [TM_CONF_STR] = "text",       [TM_CONF_PATH] = "path",   [TM_CONF_INT] = "number",
-        [TM_CONF_BOOL] = "yes or no", [TM_CONF_ENUM] = "one of",
+        [TM_CONF_STR] = "text",
+        [TM_CONF_PATH] = "path",
+        [TM_CONF_INT] = "number",
+        [TM_CONF_BOOL] = "yes or no",
+        [TM_CONF_ENUM] = "one of",
+        [TM_CONF_WORDS] = "words",
+        [TM_CONF_MAP] = "names and texts",
     };
     tm_buf_printf(b, "| `%s` | %s | ", key->path, type_name[key->type]);
     if (key->def[0] != '\0')
@@ -285,8 +298,9 @@ static void example_section(struct tm_buf *b, unsigned level, const char *prefix
 
 bool tm_conf_example(struct tm_buf *out)
 {
-    tm_buf_puts(out, "# textmill: every key with its default. Needed: source.spool.path, one sink, "
-                     "sink.dead_letters.path.\n");
+    tm_buf_puts(out,
+                "# textmill: every key with its default. Needed: a source, one sink, and a place "
+                "for dead letters.\n");
     example_section(out, 0, "");
     tm_buf_puts(out, "\n# What to do with each document, in this order; empty: only clean it. An "
                      "entry, with its defaults:\n");

@@ -7,7 +7,8 @@
 #include "tm_mem.h"
 
 /* Types: STR text; PATH relative to the configuration file; INT in [lo, hi]; BOOL true|false;
- * ENUM one of the words of `choices` separated by '|'.
+ * ENUM one of the words of `choices` separated by '|'; WORDS one word or a list of words, kept with
+ * commas between them; MAP names with a text each, kept as lines "name=text".
  *
  *  path  field  type  default  lo  hi  choices  unit  help */
 #define TM_CONF_LIST(X)                                                                            \
@@ -25,8 +26,26 @@
       "One document a file, or one a line; auto goes by the name (.jsonl, .ndjson)")               \
     X("source.spool.max_expansion", source_spool_max_expansion, INT, "100", 1, 100000, "", "",     \
       "Most bytes a .gz file may give for each of its own, once past 1 MiB")                       \
-    X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json", "",              \
-      "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks")         \
+    X("source.kafka.brokers", source_kafka_brokers, STR, "", 0, 0, "", "",                         \
+      "Where to find the cluster to take documents from: host:port, several with commas")          \
+    X("source.kafka.topics", source_kafka_topics, WORDS, "", 0, 0, "", "",                         \
+      "Topics to take documents from: one, or a list")                                             \
+    X("source.kafka.group", source_kafka_group, STR, "textmill", 0, 0, "", "",                     \
+      "Consumer group: its instances share the partitions")                                        \
+    X("source.kafka.start", source_kafka_start, STR, "earliest", 0, 0, "", "",                     \
+      "Where the group begins a partition that it has no position for: earliest, latest, error, "  \
+      "a "                                                                                         \
+      "time like 2026-01-31T00:00:00Z, or offsets like wire/0=120,wire/1=8")                       \
+    X("source.kafka.assignment", source_kafka_assignment, ENUM, "cooperative", 0, 0,               \
+      "cooperative|eager", "",                                                                     \
+      "How partitions move between instances: only those that must, or all at once")               \
+    X("source.kafka.static_member", source_kafka_static_member, BOOL, "false", 0, 0, "", "",       \
+      "Keep this instance's partitions for it while it restarts within the session's time")        \
+    X("source.kafka.session_ms", source_kafka_session_ms, INT, "45000", 1000, 1800000, "", "ms",   \
+      "An instance that is not heard of for so long loses its partitions")                         \
+    X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json|none", "",         \
+      "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks; none "   \
+      "passes their bytes on unread")                                                              \
     X("clean.max_bytes", clean_max_bytes, INT, "20971520", 1024, 1073741824, "", "bytes",          \
       "Largest document, after decompression")                                                     \
     X("clean.max_nodes", clean_max_nodes, INT, "200000", 100, 100000000, "", "nodes",              \
@@ -38,11 +57,47 @@
     X("sink.files.path", sink_files_path, PATH, "", 0, 0, "", "", "Folder for the results")        \
     X("sink.files.layout", sink_files_layout, ENUM, "auto", 0, 0, "auto|document|jsonl", "",       \
       "One JSON file a document, or one JSONL file an input file; auto follows the input")         \
+    X("sink.files.segment_ms", sink_files_segment_ms, INT, "5000", 1, 3600000, "", "ms",           \
+      "Documents of topics: longest that results are gathered for one file")                       \
+    X("sink.files.segment_bytes", sink_files_segment_bytes, INT, "67108864", 1024, 1099511627776,  \
+      "", "bytes", "Documents of topics: results that are enough for their files")                 \
+    X("sink.kafka.brokers", sink_kafka_brokers, STR, "", 0, 0, "", "",                             \
+      "Cluster for the results; empty: the one of source.kafka.brokers")                           \
+    X("sink.kafka.topic", sink_kafka_topic, STR, "", 0, 0, "", "", "Topic for the results")        \
+    X("sink.kafka.delivery", sink_kafka_delivery, ENUM, "auto", 0, 0,                              \
+      "auto|exactly-once|at-least-once", "",                                                       \
+      "exactly-once: results and positions in one transaction, from topics of the same cluster; "  \
+      "auto: that where it is possible")                                                           \
+    X("sink.kafka.transactional_id", sink_kafka_transactional_id, STR, "", 0, 0, "", "",           \
+      "Name of this instance's transactions, its own; empty: made of group, host and instance")    \
+    X("sink.kafka.commit_ms", sink_kafka_commit_ms, INT, "200", 1, 60000, "", "ms",                \
+      "Longest that results are gathered for one transaction")                                     \
+    X("sink.kafka.compression", sink_kafka_compression, ENUM, "lz4", 0, 0,                         \
+      "none|gzip|snappy|lz4|zstd", "", "Compression of results and dead letters")                  \
     X("sink.stdout.enabled", sink_stdout_enabled, BOOL, "false", 0, 0, "", "",                     \
       "Write results to standard output, one a line, instead of files (once only)")                \
     X("sink.text", sink_text, BOOL, "true", 0, 0, "", "", "Put the cleaned text into the result")  \
     X("sink.dead_letters.path", sink_dead_letters_path, PATH, "", 0, 0, "", "",                    \
       "Folder for documents that could not be processed, each with its reason")                    \
+    X("sink.dead_letters.topic", sink_dead_letters_topic, STR, "", 0, 0, "", "",                   \
+      "Topic for them instead of a folder: original bytes, key and headers, and the reason")       \
+    X("kafka.tls.enabled", kafka_tls_enabled, BOOL, "false", 0, 0, "", "",                         \
+      "Encrypted connections; on by itself when one of the files below is given")                  \
+    X("kafka.tls.ca", kafka_tls_ca, PATH, "", 0, 0, "", "",                                        \
+      "Certificates that vouch for the brokers (PEM); empty: the system's")                        \
+    X("kafka.tls.certificate", kafka_tls_certificate, PATH, "", 0, 0, "", "",                      \
+      "This client's certificate (PEM)")                                                           \
+    X("kafka.tls.key", kafka_tls_key, PATH, "", 0, 0, "", "", "… and its private key (PEM)")       \
+    X("kafka.tls.key_password_file", kafka_tls_key_password_file, PATH, "", 0, 0, "", "",          \
+      "File with the key's password, found as kafka.sasl.password_file")                           \
+    X("kafka.sasl.mechanism", kafka_sasl_mechanism, ENUM, "none", 0, 0,                            \
+      "none|PLAIN|SCRAM-SHA-256|SCRAM-SHA-512", "", "How this client says who it is")              \
+    X("kafka.sasl.username", kafka_sasl_username, STR, "", 0, 0, "", "", "Name of the user")       \
+    X("kafka.sasl.password_file", kafka_sasl_password_file, PATH, "", 0, 0, "", "",                \
+      "File with the password; one of that name in the service's credentials folder "              \
+      "($CREDENTIALS_DIRECTORY) is taken first")                                                   \
+    X("kafka.properties", kafka_properties, MAP, "", 0, 0, "", "",                                 \
+      "Further properties of librdkafka by its own names, for all connections")                    \
     X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu", "", "Where models run")      \
     X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32", "",                \
       "Arithmetic of models")                                                                      \
@@ -87,14 +142,24 @@
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
       "sentiment: tokens that neighbouring windows of a long text share")
 
-enum tm_conf_type { TM_CONF_STR, TM_CONF_PATH, TM_CONF_INT, TM_CONF_BOOL, TM_CONF_ENUM };
+enum tm_conf_type {
+    TM_CONF_STR,
+    TM_CONF_PATH,
+    TM_CONF_INT,
+    TM_CONF_BOOL,
+    TM_CONF_ENUM,
+    TM_CONF_WORDS,
+    TM_CONF_MAP
+};
 
-/* One field per key: char * (STR, PATH, ENUM: never NULL, owned by the struct), int64_t, bool. */
-#define TM_CONF_FIELD_STR(f)  char *f;
-#define TM_CONF_FIELD_PATH(f) char *f;
-#define TM_CONF_FIELD_ENUM(f) char *f;
-#define TM_CONF_FIELD_INT(f)  int64_t f;
-#define TM_CONF_FIELD_BOOL(f) bool f;
+/* One field per key: char * (the texts: never NULL, owned by the struct), int64_t, bool. */
+#define TM_CONF_FIELD_STR(f)   char *f;
+#define TM_CONF_FIELD_PATH(f)  char *f;
+#define TM_CONF_FIELD_ENUM(f)  char *f;
+#define TM_CONF_FIELD_WORDS(f) char *f;
+#define TM_CONF_FIELD_MAP(f)   char *f;
+#define TM_CONF_FIELD_INT(f)   int64_t f;
+#define TM_CONF_FIELD_BOOL(f)  bool f;
 
 struct tm_conf_task {
 #define X(path, field, type, def, lo, hi, choices, unit, help) TM_CONF_FIELD_##type(field)

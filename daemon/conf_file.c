@@ -1,6 +1,7 @@
 /* Reads the YAML file event by event, so that each value's line and column are known when it is
  * stored. The table of keys (tm_conf.h) says what exists; this file says where it stood. */
 #include "conf_file.h"
+#include "tm_kafka.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -152,9 +153,70 @@ static void skip_value(struct reader *r)
 
 /* ---- values ---- */
 
+/* The texts of a list, with commas between them. */
+static void read_words(struct reader *r, const char *path, struct tm_buf *out)
+{
+    const yaml_event_t *e;
+    while ((e = next_event(r)) != NULL && e->type != YAML_SEQUENCE_END_EVENT) {
+        if (e->type != YAML_SCALAR_EVENT ||
+            strchr((const char *)e->data.scalar.value, ',') != NULL) {
+            FOUND(r, e->start_mark, "%s: expected words in the list", path);
+            skip_value(r);
+            continue;
+        }
+        tm_buf_puts(out, out->len > 0 ? "," : "");
+        tm_buf_puts(out, (const char *)e->data.scalar.value);
+    }
+}
+
+/* The pairs of a mapping, each a line "name=text". */
+static void read_map(struct reader *r, const char *path, struct tm_buf *out)
+{
+    const yaml_event_t *e;
+    bool is_name = true;
+    while ((e = next_event(r)) != NULL && e->type != YAML_MAPPING_END_EVENT) {
+        const char *text = e->type == YAML_SCALAR_EVENT ? (const char *)e->data.scalar.value : NULL;
+        if (text == NULL || strchr(text, '\n') != NULL || (is_name && strchr(text, '=') != NULL)) {
+            FOUND(r, e->start_mark, "%s: expected names with a text of one line each", path);
+            skip_value(r);
+            text = "";
+        }
+        tm_buf_puts(out, text);
+        tm_buf_puts(out, is_name ? "=" : "\n");
+        is_name = !is_name;
+    }
+}
+
+/* A value that has parts. */
+static void set_parts(struct reader *r, void *base, const struct tm_conf_key *key, const char *path)
+{
+    TM_CLEANUP(tm_buf_finish) struct tm_buf text = {.cap = 1 << 16};
+    struct tm_err err = {0};
+    yaml_mark_t mark = r->event.start_mark;
+    tm_buf_puts(&text, "");
+    if (key->type == TM_CONF_WORDS)
+        read_words(r, path, &text);
+    else
+        read_map(r, path, &text);
+    if (text.failed)
+        FOUND(r, mark, "%s: too long", path);
+    else if (tm_conf_set(base, key, text.data, r->dir, &err) != TM_OK)
+        FOUND(r, mark, "%s", err.text);
+}
+
 static void set_value(struct reader *r, void *base, const struct tm_conf_key *key, const char *path,
                       const yaml_event_t *e)
 {
+    if ((key->type == TM_CONF_WORDS && e->type == YAML_SEQUENCE_START_EVENT) ||
+        (key->type == TM_CONF_MAP && e->type == YAML_MAPPING_START_EVENT)) {
+        set_parts(r, base, key, path);
+        return;
+    }
+    if (key->type == TM_CONF_MAP) {
+        FOUND(r, e->start_mark, "%s: expected a mapping of names and texts", path);
+        skip_value(r);
+        return;
+    }
     if (e->type != YAML_SCALAR_EVENT) {
         FOUND(r, e->start_mark, "%s: expected a value, not a %s", path,
               e->type == YAML_MAPPING_START_EVENT    ? "mapping"
@@ -352,8 +414,11 @@ enum tm_status conf_file_read(const char *file, struct tm_conf *ret_conf, struct
     if (r.have_event)
         yaml_event_delete(&r.event);
     yaml_parser_delete(&r.parser);
-    if (!r.stopped)
+    if (!r.stopped) {
         tm_conf_check(ret_conf, found_between, &r);
+        if (f->n == 0)
+            tm_kafka_check(ret_conf, found_between, &r);
+    }
     free(r.places);
     if (f->n == 0)
         return TM_OK;

@@ -146,6 +146,25 @@ static enum tm_status start_http(const struct http_view *view, struct http **ret
     return s;
 }
 
+static const struct tm_source_ops *source_of(const struct tm_conf *conf)
+{
+#ifdef TM_KAFKA
+    if (conf->source_kafka_brokers[0] != '\0')
+        return &tm_source_kafka;
+#endif
+    (void)conf;
+    return &tm_source_spool;
+}
+
+static const struct tm_sink_ops *sink_of(const struct tm_conf *conf)
+{
+#ifdef TM_KAFKA
+    if (conf->sink_kafka_topic[0] != '\0')
+        return &tm_sink_kafka;
+#endif
+    return conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files;
+}
+
 static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *conf,
                                    struct tm_models *ms)
 {
@@ -156,8 +175,8 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
     report_init(&report, job->once && !args_has(job->args, "no-progress") && isatty(STDERR_FILENO));
     const struct tm_runner_config config = {
         .conf = conf,
-        .source = &tm_source_spool,
-        .sink = conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files,
+        .source = source_of(conf),
+        .sink = sink_of(conf),
         .models = ms,
         .metrics = &metrics,
         .config_hash = config_hash,

@@ -6,5 +6,6 @@
 #include "tm_pipeline.h"
 
 extern const struct tm_source_ops tm_source_spool; /* source.spool */
+extern const struct tm_source_ops tm_source_kafka; /* source.kafka; builds with librdkafka */
 
 #endif

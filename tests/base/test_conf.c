@@ -149,7 +149,7 @@ static void near_names_are_found(void **unused)
         {"max_byte", "clean.max_bytes"},
         {"precision", "engine.precision"},
         {"completely.different", NULL},
-        {"kafka.brokers", NULL},
+        {"kafka.brokers", "sink.kafka.brokers"},
         {"x", NULL},
         {"", NULL},
     };
@@ -179,8 +179,9 @@ static void the_nearest_section(void **unused)
         {"source.spol", "source.spool"},
         {"task", "tasks"},
         {"Limit", "limits"},
-        {"kafka", NULL},
-        {"sink.kafka", NULL},
+        {"kafak", "kafka"},
+        {"sink.kafk", "sink.kafka"},
+        {"amqp", NULL},
         {"", NULL},
     };
     for (size_t i = 0; i < TM_COUNTOF(cases); i++) {

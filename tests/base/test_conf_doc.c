@@ -35,10 +35,16 @@ static json_t *find(json_t *node, const char *path)
 
 static void check_node(json_t *node, const struct tm_conf_key *key)
 {
-    static const char *const types[] = {"string", "string", "integer", "boolean", "string"};
+    static const char *const types[] = {"string", "string", "integer", "boolean",
+                                        "string", "string", "object"};
     if (node == NULL)
         fail_msg("%s is not in the schema", key->path);
-    assert_string_equal(json_string_value(json_object_get(node, "type")), types[key->type]);
+    json_t *type = json_object_get(node, "type");
+    if (key->type == TM_CONF_WORDS) { /* one, or a list */
+        assert_string_equal(json_string_value(json_array_get(type, 1)), "array");
+        type = json_array_get(type, 0);
+    }
+    assert_string_equal(json_string_value(type), types[key->type]);
     assert_string_equal(json_string_value(json_object_get(node, "description")), key->help);
     json_t *def = json_object_get(node, "default");
     if (key->type == TM_CONF_INT) {
@@ -48,6 +54,8 @@ static void check_node(json_t *node, const struct tm_conf_key *key)
     } else if (key->type == TM_CONF_BOOL) {
         assert_int_equal(json_is_true(def), strcmp(key->def, "true") == 0);
         assert_true(json_is_boolean(def));
+    } else if (key->type == TM_CONF_MAP) {
+        assert_int_equal(json_object_size(def), 0);
     } else if (strcmp(key->path, "task") != 0) {
         assert_string_equal(json_string_value(def), key->def);
     }
@@ -149,7 +157,10 @@ static size_t walk(yaml_document_t *doc, int index, const char *prefix)
             const struct tm_conf_key *key = tm_conf_find(tm_conf_keys, path);
             if (key == NULL)
                 fail_msg("%s is not a key", path);
-            assert_string_equal((const char *)value->data.scalar.value, key->def);
+            if (key->type == TM_CONF_MAP)
+                assert_int_equal(value->type, YAML_MAPPING_NODE);
+            else
+                assert_string_equal((const char *)value->data.scalar.value, key->def);
             count++;
         }
     }

@@ -14,14 +14,15 @@ import sys
 root, build = pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2])
 PUBLIC = {"base": "tm_base.h", "kernels": "tm_kernels.h", "engine": "tm_engine.h",
           "pipeline": "tm_pipeline.h", "ingest": "tm_ingest.h", "sinks": "tm_sinks.h",
-          "daemon": "verbs.h"}
+          "kafka": "tm_kafka.h", "daemon": "verbs.h"}
 MAY = {"base": {"base"},
        "kernels": {"base", "kernels"},
        "engine": {"base", "kernels", "engine"},
        "pipeline": {"base", "engine", "pipeline"},
-       "ingest": {"base", "pipeline", "ingest"},
-       "sinks": {"base", "pipeline", "sinks"},
-       "daemon": {"base", "engine", "pipeline", "ingest", "sinks", "daemon"}}
+       "kafka": {"base", "kafka"},
+       "ingest": {"base", "pipeline", "kafka", "ingest"},
+       "sinks": {"base", "pipeline", "kafka", "sinks"},
+       "daemon": {"base", "engine", "pipeline", "kafka", "ingest", "sinks", "daemon"}}
 
 
 def room_of(path):

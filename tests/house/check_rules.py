@@ -6,7 +6,7 @@ import re
 import sys
 
 root = pathlib.Path(sys.argv[1])
-ROOMS = ["base", "kernels", "engine", "pipeline", "ingest", "sinks", "daemon"]
+ROOMS = ["base", "kernels", "engine", "pipeline", "kafka", "ingest", "sinks", "daemon"]
 BANNED = re.compile(r"\b(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|atof|gets|localtime|gmtime|"
                     r"alloca|strtol|strtoul)\s*\(")
 EXIT = re.compile(r"(?<![\w.>])(exit|_exit|quick_exit)\s*\(")
