@@ -329,6 +329,21 @@ static bool is_secret(const char *name)
            strstr(name, "tokens") == NULL;
 }
 
+/* Lines "name=text" as a mapping. */
+static void put_map(struct tm_buf *b, const char *lines)
+{
+    tm_buf_putc(b, '{');
+    for (const char *line = lines; *line != '\0';) {
+        size_t len = strcspn(line, "\n"), name = strcspn(line, "=");
+        tm_buf_puts(b, line > lines ? ", " : "");
+        tm_buf_json_string(b, line, name);
+        tm_buf_puts(b, ": ");
+        tm_buf_json_string(b, line + name + 1, len - TM_MIN(len, name + 1));
+        line += len + (line[len] == '\n');
+    }
+    tm_buf_putc(b, '}');
+}
+
 static void put_value(struct tm_buf *b, const void *base, const struct tm_conf_key *key,
                       const char *name)
 {
@@ -339,6 +354,8 @@ static void put_value(struct tm_buf *b, const void *base, const struct tm_conf_k
         tm_buf_puts(b, "\"***\"");
     else if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
         tm_buf_puts(b, text.data);
+    else if (key->type == TM_CONF_MAP)
+        put_map(b, text.len > 0 ? text.data : "");
     else
         quote(b, text.len > 0 ? text.data : "");
     tm_buf_putc(b, '\n');

@@ -87,7 +87,8 @@
       "Certificates that vouch for the brokers (PEM); empty: the system's")                        \
     X("kafka.tls.certificate", kafka_tls_certificate, PATH, "", 0, 0, "", "",                      \
       "This client's certificate (PEM)")                                                           \
-    X("kafka.tls.key", kafka_tls_key, PATH, "", 0, 0, "", "", "… and its private key (PEM)")       \
+    X("kafka.tls.key", kafka_tls_key, PATH, "", 0, 0, "", "",                                      \
+      "Private key of that certificate (PEM)")                                                     \
     X("kafka.tls.key_password_file", kafka_tls_key_password_file, PATH, "", 0, 0, "", "",          \
       "File with the key's password, found as kafka.sasl.password_file")                           \
     X("kafka.sasl.mechanism", kafka_sasl_mechanism, ENUM, "none", 0, 0,                            \

@@ -39,9 +39,6 @@ static void account(struct tm_runner *r, const struct tm_release *release)
         const struct tm_doc *doc = release->docs[i];
         bool failed = doc->err.status != TM_OK;
         dead += failed;
-        if (failed)
-            atomic_fetch_add_explicit(&r->config.metrics->dead[doc->err.status], 1,
-                                      memory_order_relaxed);
         partial += !failed && is_partial(doc);
         tokens += doc->tokens_in;
         tm_metric_observe(m, TM_HISTOGRAM_DOCUMENT, (int64_t)(now - doc->taken_ns));
