@@ -72,6 +72,8 @@
       "Name of this instance's transactions, its own; empty: made of group, host and instance")    \
     X("sink.kafka.commit_ms", sink_kafka_commit_ms, INT, "200", 1, 60000, "", "ms",                \
       "Longest that results are gathered for one transaction")                                     \
+    X("sink.kafka.transaction_ms", sink_kafka_transaction_ms, INT, "30000", 1000, 900000, "",      \
+      "ms", "A transaction that is not over by then is rolled back by the brokers")                \
     X("sink.kafka.compression", sink_kafka_compression, ENUM, "lz4", 0, 0,                         \
       "none|gzip|snappy|lz4|zstd", "", "Compression of results and dead letters")                  \
     X("sink.stdout.enabled", sink_stdout_enabled, BOOL, "false", 0, 0, "", "",                     \

@@ -15,7 +15,6 @@
 enum {
     SECRET_MOST = 4096,
     POLL_LIMIT_MS = 300000,
-    TRANSACTION_MS = 30000,
     QUEUE_KBYTES = 4096, /* prefetched of each partition */
     PRODUCER_KBYTES = 1 << 20,
 };
@@ -312,14 +311,14 @@ static void set_producer(struct setting *s, const struct tm_conf *c, bool transa
     set(s, "partitioner", "murmur2_random"); /* as Java clients do, so that keys meet */
     set(s, "delivery.report.only.error", "true");
     set_int(s, "queue.buffering.max.kbytes", PRODUCER_KBYTES);
-    set_int(s, "message.timeout.ms", TRANSACTION_MS);
+    set_int(s, "message.timeout.ms", c->sink_kafka_transaction_ms);
     if (!transactions)
         return;
     if (tm_kafka_transactional_id(c, id, sizeof id))
         set(s, "transactional.id", id);
     else
         s->status = tm_err_set(s->err, TM_CONFIG, "the name of the transactions is too long");
-    set_int(s, "transaction.timeout.ms", TRANSACTION_MS);
+    set_int(s, "transaction.timeout.ms", c->sink_kafka_transaction_ms);
 }
 
 static void set_users(struct setting *s, const struct tm_conf *c)

@@ -120,23 +120,27 @@ static void ask_for_rewind(struct tm_runner *r, const struct tm_err *err)
     pthread_mutex_unlock(&r->lock);
 }
 
-/* The context is taken before the lanes are looked at: one that was taken away after the look is
- * then refused by whoever the context is for, because it says who owned the lanes before. */
+/* The context is taken first and the lanes are looked at then, until both agree: it must not name a
+ * lane whose documents were dropped. One that is taken away after the look is refused by whoever
+ * the context is for, because it says who owned the lanes before. False when nothing is left. */
 static bool take_context(struct tm_runner *r, struct tm_release *release)
 {
     const struct tm_source_ops *source = r->config.source;
-    if (source->context == NULL)
-        return true;
-    release->context = source->context(r->source, release->progress, release->n_progress);
-    return release->context != NULL;
+    size_t lanes;
+    do {
+        lanes = release->n_progress;
+        if (source->context != NULL)
+            release->context = source->context(r->source, release->progress, lanes);
+    } while (still_wanted(r, release) && release->n_progress != lanes);
+    return release->n_progress > 0;
 }
 
 static enum tm_delivered try_deliver(struct tm_runner *r, struct tm_release *release,
                                      struct tm_err *err)
 {
-    bool ready = take_context(r, release);
-    if (!still_wanted(r, release))
+    if (!take_context(r, release))
         return TM_STORED; /* and there is nothing to commit */
+    bool ready = release->context != NULL || r->config.source->context == NULL;
     if (!ready) {
         tm_err_set(err, TM_AGAIN, "the source is between two owners");
         return TM_RETRY_LATER;

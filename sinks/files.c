@@ -9,6 +9,7 @@
 #include "deadletter.h"
 #include "many.h"
 #include "place.h"
+#include "segments.h"
 #include "sweep.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +24,10 @@ struct files {
     pthread_mutex_t lock;
     struct output o;
     struct many_set many;
-    char *prefix; /* of temporary names: ".tm-INSTANCE." */
-    char *marker; /* ".textmill/INSTANCE.running" */
+    const struct tm_conf *conf;
+    bool segments; /* documents of topics, whose results share files */
+    char *prefix;  /* of temporary names: ".tm-INSTANCE." */
+    char *marker;  /* ".textmill/INSTANCE.running" */
 };
 
 static void files_destroy(void *self)
@@ -121,6 +124,9 @@ static enum tm_status files_create(void **ret_self, const struct tm_conf *conf,
     if (f == NULL)
         return tm_err_set(err, TM_NOMEM, "sink for %s", conf->sink_files_path);
     pthread_mutex_init(&f->lock, NULL);
+    f->conf = conf;
+    f->segments =
+        conf->source_kafka_brokers[0] != '\0' && strcmp(conf->sink_files_layout, "document") != 0;
     f->o.jsonl_always = strcmp(conf->sink_files_layout, "jsonl") == 0;
     f->o.document_always = strcmp(conf->sink_files_layout, "document") == 0;
     f->o.config_hash = strdup(config_hash);
@@ -152,7 +158,7 @@ static enum tm_status put_single(struct files *f, const struct tm_doc *doc, stru
     bool dead = doc->err.status != TM_OK;
     struct tm_buf path = {0}, letter = {0};
     bool fits = dead ? place_put(&path, doc->rec.lane_name, ".json", NULL) &&
-                           deadletter_put(&letter, doc, f->o.config_hash, false)
+                           deadletter_put(&letter, doc, f->o.config_hash, doc->rec.topic != NULL)
                      : place_put(&path, doc->rec.lane_name, result_suffix(f), f->o.reserved);
     enum tm_status s;
     if (!fits)
@@ -208,9 +214,11 @@ static void resume_single(struct files *f, const char *lane, struct tm_resume *r
 static enum tm_status write_outputs(struct files *f, const struct tm_release *release,
                                     struct tm_err *err)
 {
-    enum tm_status s = TM_OK;
-    for (size_t i = 0; s == TM_OK && i < release->n_docs; i++) {
+    enum tm_status s = f->segments ? segments_put(&f->o, release, err) : TM_OK;
+    for (size_t i = 0; !f->segments && s == TM_OK && i < release->n_docs; i++) {
         const struct tm_doc *doc = release->docs[i];
+        if (doc->rec.kind == TM_RECORD_TOMBSTONE)
+            continue;
         tm_assert(doc->err.status != TM_OK || doc->output != NULL);
         s = doc->rec.many ? many_gather(&f->many, &f->o, doc, err) : put_single(f, doc, err);
     }
@@ -231,7 +239,7 @@ static enum tm_status store(struct files *f, const struct tm_release *release, s
     if (s != TM_OK)
         return s;
     for (size_t i = 0; i < release->n_docs; i++)
-        if (!release->docs[i]->rec.many)
+        if (!release->docs[i]->rec.many && !f->segments)
             remove_other(f, release->docs[i]);
     s = tm_folders_sync(f->o.out, err);
     if (s == TM_OK)
@@ -260,6 +268,15 @@ static enum tm_delivered files_deliver(void *self, const struct tm_release *rele
     return s == TM_OK ? TM_STORED : TM_RETRY_LATER;
 }
 
+static struct tm_pace files_pace(void *self)
+{
+    const struct files *f = self;
+    if (!f->segments)
+        return (struct tm_pace){0};
+    return (struct tm_pace){(unsigned)f->conf->sink_files_segment_ms,
+                            (size_t)f->conf->sink_files_segment_bytes};
+}
+
 static enum tm_status files_resume(void *self, const char *name, bool many,
                                    struct tm_resume *ret_resume, struct tm_err *err)
 {
@@ -279,6 +296,7 @@ static enum tm_status files_resume(void *self, const char *name, bool many,
 const struct tm_sink_ops tm_sink_files = {
     .name = "files",
     .create = files_create,
+    .pace = files_pace,
     .deliver = files_deliver,
     .resume = files_resume,
     .destroy = files_destroy,

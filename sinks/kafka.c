@@ -16,8 +16,12 @@
 #include "place.h"
 #include "tm_kafka.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     INIT_MS = 5000,        /* one try of initialising transactions */
@@ -25,7 +29,7 @@ enum {
     SEND_MS = 10000,       /* for positions, and for a roll-back */
     FLUSH_MS = 60000,
     SERVE_MS = 50,
-    TRANSACTION_MS = 30000, /* as the producer is configured */
+    FENCED_AGAIN_S = 60,
     METADATA_MS = 5000,
 };
 
@@ -275,14 +279,47 @@ static enum tm_delivered give_up(struct kafka *k)
     return TM_RETRY_LATER; /* and then UNKNOWN, once there is a new one */
 }
 
+/* Notes that this instance was fenced; true when it was so a short time ago as well: then two of
+ * them have one name, and starting again would only go on for ever. */
+static bool is_fenced_again(const struct kafka *k)
+{
+    struct tm_buf path = {0};
+    struct stat st;
+    bool again = false;
+    if (tm_buf_printf(&path, "%s/%s.fenced", k->conf->state_path, k->conf->state_instance)) {
+        again = stat(path.data, &st) == 0 &&
+                tm_clock_unix_ms() / 1000 - (int64_t)st.st_mtim.tv_sec < FENCED_AGAIN_S;
+        int fd = open(path.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+        if (fd >= 0)
+            close(fd);
+    }
+    tm_buf_finish(&path);
+    return again;
+}
+
+static enum tm_delivered end_fenced(struct kafka *k, struct tm_err *err)
+{
+    struct tm_err why = {0};
+    char id[256] = "";
+    tm_kafka_transactional_id(k->conf, id, sizeof id);
+    drop_producer(k);
+    if (is_fenced_again(k))
+        tm_err_set(&why, TM_CONFIG,
+                   "fenced twice within a minute: another instance has the transactional id \"%s\" "
+                   "too; give each its own state.instance or sink.kafka.transactional_id",
+                   id);
+    else
+        tm_err_set(&why, TM_CLOSED, "another producer has this one's transactional id \"%s\"", id);
+    *err = why;
+    return TM_FENCED;
+}
+
 /* Another producer of the same name, or just ours after a stop longer than its transaction? */
 static enum tm_delivered fenced(struct kafka *k, struct tm_err *err)
 {
-    if (tm_clock_ns() - k->begun_ns > (uint64_t)TRANSACTION_MS * 900000ull)
+    if (tm_clock_ns() - k->begun_ns > (uint64_t)k->conf->sink_kafka_transaction_ms * 900000ull)
         return give_up(k);
-    tm_err_set(err, TM_CLOSED, "another producer has this one's transactional id");
-    drop_producer(k);
-    return TM_FENCED;
+    return end_fenced(k, err);
 }
 
 static enum tm_delivered roll_back(struct kafka *k, struct tm_err *err)
@@ -363,7 +400,7 @@ static enum tm_delivered kafka_deliver(void *self, const struct tm_release *rele
     struct kafka *k = self;
     enum tm_status s = ensure_producer(k, INIT_MS, err);
     if (s == TM_CLOSED)
-        return TM_FENCED;
+        return end_fenced(k, err);
     if (s != TM_OK)
         return TM_RETRY_LATER;
     if (k->unknown) {

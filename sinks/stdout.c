@@ -65,7 +65,7 @@ static enum tm_status out_create(void **ret_self, const struct tm_conf *conf,
 static enum tm_status put_letter(struct out *o, const struct tm_doc *doc, struct tm_err *err)
 {
     size_t from = o->letters.len;
-    if (!deadletter_put(&o->letters, doc, o->config_hash, doc->rec.many))
+    if (!deadletter_put(&o->letters, doc, o->config_hash, doc->rec.many || doc->rec.topic != NULL))
         return tm_err_set(err, TM_NOMEM, "no memory for dead letter %s", doc->rec.lane_name);
     if (o->dead == NULL) {
         tm_buf_putc(&o->letters, '\n');
@@ -93,7 +93,7 @@ static enum tm_status gather(struct out *o, const struct tm_release *release, st
         const struct tm_doc *doc = release->docs[i];
         if (doc->err.status != TM_OK) {
             s = put_letter(o, doc, err);
-        } else {
+        } else if (doc->rec.kind == TM_RECORD_DOCUMENT) {
             tm_buf_append(&o->lines, doc->output, doc->output_len);
             tm_buf_putc(&o->lines, '\n');
         }

@@ -1,0 +1,243 @@
+"""Topics to topics while everything dies: textmill, the broker, the group, at random and at every
+named point. Nothing is lost, nothing comes twice, order is kept."""
+
+import os
+import pathlib
+import random
+import re
+import signal
+import time
+
+from kafka_tools import (ROOT, Failed, FaultProxy, Gen, Mill, Oracle, World, main, wait_until,
+                         END_TXN, TXN_OFFSET_COMMIT)
+
+SEED = int(os.environ.get("TEXTMILL_FAULTS_SEED", "1"))
+world = World()
+
+
+def topics(partitions=2, **config):
+    return world.topic("in", partitions, **config), world.topic("out", partitions), world.topic("dead")
+
+
+KILLS, BOUNCES = 50, 10
+
+
+def kills_and_bounces():
+    """T1 and T4: 50 kills of textmill at random moments and 10 bounces of the broker (stopped, killed,
+    frozen) in one run, each after the group has got on."""
+    rng = random.Random(SEED)
+    source, out, dead = topics(3)
+    gen = Gen(world, source, seed=SEED).put(400)
+    mill = Mill(world, source, out, dead, window=64, source="static_member: true")
+    progress, late = 0, 0
+    for i in range(KILLS):
+        gen.put(40)
+        mill.start(TEXTMILL_FAULT_SLOW="clean:20")
+        if i % 5 == 2:
+            bounce_broker(i // 5)
+        seen = mill.done()
+        if i % 2 == 0:  # when it has got on; else at any moment
+            mill.wait_done(min(progress + 1, gen.sent))
+        time.sleep(rng.uniform(0, 0.6))
+        if i % 7 == 3 and mill.child() is not None:  # the child alone: the supervisor starts another
+            os.kill(mill.child(), signal.SIGKILL)
+            mill.wait_done(min(seen + 1, gen.sent))
+        mill.kill()
+        late += mill.done() == gen.sent
+        progress = mill.done()
+    before = progress
+    mill.once()
+    Oracle(world, gen, out, dead).check()
+    if before == 0 or late > KILLS // 5:
+        raise Failed(f"the kills did not meet it at work: {before} of {gen.sent} done, {late} kills too late")
+    return f"{gen.sent} documents, {KILLS} kills, {BOUNCES} bounces; {before} were done before the last start"
+
+
+def bounce_broker(i):
+    if i % 3 == 0:
+        world.broker.stop()
+    elif i % 3 == 1:
+        world.broker.kill()
+    else:
+        world.broker.signal(signal.SIGSTOP)
+        time.sleep(2)
+        world.broker.signal(signal.SIGCONT)
+    world.broker.start()
+
+
+def named_points():
+    """Every TM_FAULT on the way from topic to topic."""
+    points = {"in-clean", "in-tokenize", "in-assemble", "before-deliver", "after-deliver"}
+    text = (pathlib.Path(ROOT) / "sinks/kafka.c").read_text()
+    return sorted(points | set(re.findall(r'TM_FAULT\("([^"]+)"\)', text)))
+
+
+def every_named_point():
+    """T2: killed in the second passing of each point, supervisor and all, and once more in the fifth."""
+    source, out, dead = topics(2)
+    gen = Gen(world, source, seed=2)
+    mill = Mill(world, source, out, dead, window=16, source="static_member: true")
+    points = named_points()
+    for point in points:
+        gen.put(60)
+        for count in (2, 5):
+            code = mill.start("once", TEXTMILL_FAULT=f"{point}:{count}:killpg").wait()
+            if count == 2 and code == 0:
+                raise Failed(f"{point} was never passed")
+    mill.once()
+    Oracle(world, gen, out, dead).check()
+    return f"{len(points)} points"
+
+
+def sigterm_drains():
+    """T3: a stop in the middle of slow batches ends within its limit, and nothing is done again."""
+    source, out, dead = topics(2)
+    gen = Gen(world, source, seed=3).put(300)
+    mill = Mill(world, source, out, dead, window=32, drain_seconds=20)
+    lives = 0
+    while mill.done() < gen.sent and lives < 12:
+        mill.start(TEXTMILL_FAULT_SLOW="clean:200")
+        before = mill.done()
+        mill.wait_done(min(before + 20, gen.sent))
+        began = time.monotonic()
+        mill.stop()
+        lives += 1
+        if time.monotonic() - began > 20:
+            raise Failed("the drain took too long")
+    mill.once()
+    Oracle(world, gen, out, dead).check()
+    return f"{lives} stops"
+
+
+def instances_come_and_go():
+    """T5: one instance, three, one again, every second, with batches longer than a session."""
+    rng = random.Random(SEED)
+    source, out, dead = topics(6)
+    gen = Gen(world, source, seed=5).put(900)
+    first = Mill(world, source, out, dead, instance="i0", window=24)
+    mills = [first] + [Mill(world, source, out, dead, group=first.group, instance=f"i{i}", folder=first.folder,
+                            window=24, source=s)
+                       for i, s in ((1, ""), (2, "static_member: true"))]
+    slow = {"TEXTMILL_FAULT_SLOW": "clean:1500"}
+    mills[0].start(**slow)
+    joined = 0
+    until = time.monotonic() + 20
+    while time.monotonic() < until and first.done() < gen.sent:
+        m = mills[1 + rng.randrange(2)]
+        if m.process is None or m.process.poll() is not None:
+            m.start(**slow)
+            joined += 1
+        elif rng.random() < 0.5:
+            m.stop(code=None)
+        else:
+            m.kill()
+        time.sleep(1)
+    for m in mills:
+        if m.process is not None and m.process.poll() is None:
+            m.kill()
+    first.once()
+    Oracle(world, gen, out, dead).check()
+    said = "".join(m.said() for m in mills)
+    if "illegal" in said.lower():
+        raise Failed("an illegal commit: " + said[-2000:])
+    return f"{joined} joins"
+
+
+def eager_assignment():
+    """The same rebalance with all partitions taken back at once."""
+    source, out, dead = topics(4)
+    gen = Gen(world, source, seed=6).put(600)
+    more = "assignment: eager"
+    first = Mill(world, source, out, dead, instance="i0", window=24, source=more)
+    second = Mill(world, source, out, dead, group=first.group, instance="i1", folder=first.folder, window=24, source=more)
+    first.start(TEXTMILL_FAULT_SLOW="clean:100")
+    first.wait_done(20)
+    second.start(TEXTMILL_FAULT_SLOW="clean:100")
+    first.wait_done(150)
+    second.stop()
+    first.stop()
+    first.once()
+    Oracle(world, gen, out, dead).check()
+
+
+def a_zombie_is_refused():
+    """T6: frozen past its session while another instance takes over; thawed, it must not deliver."""
+    source, out, dead = topics(2)
+    gen = Gen(world, source, seed=7).put(400)
+    zombie = Mill(world, source, out, dead, instance="zombie", window=64)
+    other = Mill(world, source, out, dead, group=zombie.group, instance="other", folder=zombie.folder)
+    zombie.start(TEXTMILL_FAULT_SLOW="clean:100")
+    zombie.wait_done(20)
+    child = zombie.child()
+    os.kill(child, signal.SIGSTOP)
+    other.once()
+    if other.done() != sum(world.ends(source)):
+        raise Failed("the other instance did not finish the work")
+    os.kill(child, signal.SIGCONT)
+    gen.put(50)
+    other.once()
+    zombie.stop(code=None)
+    Oracle(world, gen, out, dead).check()
+
+
+def the_same_name_twice():
+    """Two instances with one name for their transactions: the first one is fenced and ends; a second
+    fencing within a minute is a fault of the configuration, and says so."""
+    source, out, dead = topics(2)
+    gen = Gen(world, source, seed=8).put(100)
+    sink = f"  kafka: {{ topic: {out}, commit_ms: 50, transactional_id: shared-{out} }}\n  dead_letters: {{ topic: {dead} }}"
+    a = Mill(world, source, sink=sink, instance="a", window=16)
+    b = Mill(world, source, sink=sink, group=a.group, instance="b", folder=world.folder())
+    a.start(TEXTMILL_FAULT_SLOW="clean:100")
+    a.wait_done(10)
+    b.start(TEXTMILL_FAULT_SLOW="clean:100")
+    gen.put(400)
+    code = a.wait()
+    if code != 75 or "transactional id" not in a.said():
+        raise Failed(f"exit code {code}; {a.said()[-1000:]}")
+    gen.put(400)
+    a.start(TEXTMILL_FAULT_SLOW="clean:100")
+    code_b = b.wait()
+    b.start(TEXTMILL_FAULT_SLOW="clean:100")
+    gen.put(400)
+    again = a.wait()
+    b.kill()
+    if (code_b, again) != (75, 78):
+        raise Failed(f"exit codes {code_b}, {again}; {a.said()[-1000:]}")
+    a.once()
+    Oracle(world, gen, out, dead).check()
+
+
+def the_answer_to_a_commit_is_lost():
+    """T12: the commit, or the positions, are done and the answer never comes; or they never arrive. The
+    producer is made anew, and a late answer decides nothing."""
+    door = FaultProxy()
+    private = World(proxied=door.port)
+    door.target = private.broker.proxied_port
+    source, out, dead = private.topic("in", 2), private.topic("out", 2), private.topic("dead")
+    gen = Gen(private, source, seed=12).put(300)
+    sink = (f"  kafka: {{ topic: {out}, commit_ms: 20, transaction_ms: 4000 }}\n  dead_letters: {{ topic: {dead} }}")
+    mill = Mill(private, source, sink=sink, window=16, brokers=f"127.0.0.1:{door.port}",
+                properties={"socket.timeout.ms": 2000, "request.timeout.ms": 1500})
+    faults = [(door.swallows, END_TXN), (door.holds, END_TXN), (door.swallows, TXN_OFFSET_COMMIT), (door.swallows, END_TXN)]
+    mill.start(TEXTMILL_FAULT_SLOW="clean:50")
+    for counter, api in faults:
+        before, hits = mill.done(), door.hits[api]
+        mill.wait_done(before + 10)
+        with door.lock:
+            counter[api] = 2  # the client's own second try too
+        wait_until(lambda: door.hits[api] > hits, "the proxy has met the request")
+        time.sleep(1)
+        with door.lock:
+            counter[api] = 0
+        gen.put(60)
+    mill.wait_done(gen.sent)
+    mill.stop()
+    Oracle(private, gen, out, dead).check()
+    private.remove()
+    return f"{len(faults)} lost answers and requests"
+
+
+if __name__ == "__main__":
+    main([kills_and_bounces, every_named_point, sigterm_drains, instances_come_and_go, eager_assignment,
+          a_zombie_is_refused, the_same_name_twice, the_answer_to_a_commit_is_lost])
