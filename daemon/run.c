@@ -9,6 +9,7 @@
 #include "supervise.h"
 #include "tm_engine.h"
 #include "tm_ingest.h"
+#include "tm_kafka.h"
 #include "tm_pipeline.h"
 #include "tm_sinks.h"
 
@@ -282,6 +283,11 @@ static enum exit_code once(const struct args *a)
     return run_job(a, true);
 }
 
+static void print_finding(void *arg, const char *path, const char *text)
+{
+    fprintf(stderr, "%s: %s: %s\n", (const char *)arg, path, text);
+}
+
 static enum exit_code check(const struct args *a)
 {
     struct tm_conf conf;
@@ -292,6 +298,9 @@ static enum exit_code check(const struct args *a)
         return code;
     if (args_has(a, "online") && tm_models_open(&conf, &ms, &err) != TM_OK)
         code = verb_fail_err(a, &err);
+    else if (args_has(a, "online") &&
+             tm_kafka_check_online(&conf, print_finding, (void *)args_get(a, "config")) > 0)
+        code = EXIT_CONFIG;
     else
         printf("%s: ok\n", args_get(a, "config"));
     tm_models_close(ms);
@@ -324,7 +333,7 @@ const struct verb verb_once = {
 
 static const struct verb_option check_options[] = {
     {"config", 'c', "FILE", "Configuration of the pipeline"},
-    {"online", '\0', NULL, "Open the models too"},
+    {"online", '\0', NULL, "Open the models too, and ask the Kafka cluster"},
     {0},
 };
 

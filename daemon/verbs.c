@@ -2,6 +2,18 @@
 #include "verbs.h"
 
 const struct verb *const verb_table[] = {
-    &verb_run,    &verb_once,   &verb_check,   &verb_extract,    &verb_tokenize, &verb_infer,
-    &verb_models, &verb_config, &verb_version, &verb_completion, NULL,
+    &verb_run,
+    &verb_once,
+    &verb_check,
+    &verb_extract,
+    &verb_tokenize,
+    &verb_infer,
+    &verb_models,
+    &verb_config,
+    &verb_version,
+    &verb_completion,
+#ifdef TM_KAFKA
+    &verb_replay_dlq,
+#endif
+    NULL,
 };

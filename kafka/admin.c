@@ -3,6 +3,7 @@
 #include "tm_kafka.h"
 
 #include <librdkafka/rdkafka.h>
+#include <stdio.h>
 #include <string.h>
 
 /* The value of a resource's setting, copied; false when it is not among the answers. */
@@ -62,4 +63,15 @@ enum tm_status tm_kafka_topic_limit(struct rd_kafka_s *client, const char *topic
 {
     return ask(client, RD_KAFKA_RESOURCE_TOPIC, topic, "max.message.bytes", wait_ms, ret_bytes,
                err);
+}
+
+enum tm_status tm_kafka_broker_limit(struct rd_kafka_s *client, const char *name, int wait_ms,
+                                     int64_t *ret, struct tm_err *err)
+{
+    char id[32];
+    int32_t broker = rd_kafka_controllerid(client, wait_ms);
+    if (broker < 0)
+        return tm_err_set(err, TM_UNAVAILABLE, "no controller");
+    snprintf(id, sizeof id, "%d", broker);
+    return ask(client, RD_KAFKA_RESOURCE_BROKER, id, name, wait_ms, ret, err);
 }

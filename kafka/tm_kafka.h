@@ -63,6 +63,12 @@ int64_t tm_kafka_start_offset(const char *text, const char *topic, int32_t parti
 /* max.message.bytes of a topic; TM_UNAVAILABLE, TM_PERM, TM_NOTFOUND. */
 enum tm_status tm_kafka_topic_limit(struct rd_kafka_s *client, const char *topic, int wait_ms,
                                     int64_t *ret_bytes, struct tm_err *err);
+/* A number among the settings of the brokers. */
+enum tm_status tm_kafka_broker_limit(struct rd_kafka_s *client, const char *name, int wait_ms,
+                                     int64_t *ret, struct tm_err *err);
+
+/* online.c */
+
 /* What tm_kafka_check cannot see: are the brokers there, the topics, the rights, and do limits fit?
  * Findings as in tm_kafka_check. Changes nothing in the cluster. */
 size_t tm_kafka_check_online(const struct tm_conf *c,

@@ -133,9 +133,10 @@ class World:
         """Sum of what the group has committed; 0 while the broker does not answer."""
         asked = [ck.ConsumerGroupTopicPartitions(group)]
         try:
-            found = self.admin.list_consumer_group_offsets(asked, request_timeout=5)[group].result()
+            found = self.admin.list_consumer_group_offsets(asked, request_timeout=3)[group].result()
         except ck.KafkaException as e:
             self.trouble = e
+            self._admin = None  # its connection may not outlive a broker's
             return 0
         return sum(max(p.offset, 0) for p in found.topic_partitions if p.topic == topic)
 

@@ -170,5 +170,26 @@ def spool_to_topics():
     return f"{len(results) - 80} doubles after 3 kills"
 
 
+def letters_go_back():
+    """replay-dlq: by filter, dry, and each letter once; what comes back is the record as it was."""
+    source, out, dead = topics(1)
+    produce(source, *({"value": v, "key": k, "headers": [("n", str(i)), ("h", b"\x00\xff")]}
+                      for i, (k, v) in enumerate([("a", b'{"text": 5}'), ("b", b""), ("c", b"no json \xff")])))
+    mill = Mill(world, source, out, dead).once(code=1)
+    replay = lambda *more: subprocess.run([os.environ["TEXTMILL"], "replay-dlq", "-c", str(mill.config), *more],
+                                          capture_output=True, text=True, timeout=60)
+    dry = replay("--dry-run", "--code", "E_EMPTY")
+    expect((dry.returncode, dry.stdout.split()[:3]), (0, [f"{source}/0/1", "E_EMPTY", "clean"]), dry.stderr)
+    expect(world.ends(source), [3], "nothing is sent in a dry run")
+    sent = replay("--code", "E_BAD_INPUT")
+    expect((sent.returncode, sent.stderr[:17]), (0, "2 letters sent ba"), sent.stderr)
+    back = [r for r in read_topic(world, source) if r.offset >= 3]
+    expect([(r.key, r.value, r.headers) for r in back],
+           [(b"a", b'{"text": 5}', [("n", b"0"), ("h", b"\x00\xff")]),
+            (b"c", b"no json \xff", [("n", b"2"), ("h", b"\x00\xff")])], "records")
+    expect(replay().stderr[:9], "0 letters", "each is sent once")
+    expect(replay("--from-beginning", "--stage", "clean", "--topic", source).stderr[:9], "3 letters", "from the beginning")
+
+
 if __name__ == "__main__":
-    main([poison, too_large, disk_full, reload_under_load, topics_to_files, spool_to_topics])
+    main([poison, too_large, disk_full, reload_under_load, topics_to_files, spool_to_topics, letters_go_back])
