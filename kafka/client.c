@@ -234,14 +234,14 @@ static bool secret_path(const char *file, struct tm_buf *out)
 
 static void set_secret(struct setting *s, const char *name, const char *file)
 {
-    TM_CLEANUP(tm_buf_finish) struct tm_buf path = {.cap = 0}, text = {.cap = SECRET_MOST};
+    TM_CLEANUP(tm_buf_finish) struct tm_buf path = {.cap = 0}, text = {.cap = 0};
     if (file[0] == '\0' || s->status != TM_OK)
         return;
     if (!secret_path(file, &path)) {
         s->status = tm_err_set(s->err, TM_NOMEM, "password file");
         return;
     }
-    s->status = tm_read_file(path.data, SECRET_MOST - 1, &text, s->err);
+    s->status = tm_read_file(path.data, SECRET_MOST, &text, s->err);
     if (s->status != TM_OK)
         return;
     size_t n = text.data == NULL ? 0 : strcspn(text.data, "\r\n");

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { ASK_MS = 10000, SERVE_MS = 100 };
+enum { ASK_MS = 5000, SERVE_MS = 100, SCRAM_VERSION = 0x020601ff };
 
 struct probe {
     const struct tm_conf *conf;
@@ -74,9 +74,13 @@ static bool find_brokers(struct probe *p, const char *path)
     rd_kafka_poll(p->rk, SERVE_MS); /* for the reason */
     if (meta != NULL)
         rd_kafka_metadata_destroy(meta);
+    /* It repeats the client's part of the nonce, which brokers refuse since 3.8.1. */
+    bool old = rd_kafka_version() < SCRAM_VERSION &&
+               strncmp(p->conf->kafka_sasl_mechanism, "SCRAM", 5) == 0;
     if (code != 0)
-        say(p, path, "the brokers cannot be reached: %s",
-            p->reason[0] != '\0' ? p->reason : rd_kafka_err2str(code));
+        say(p, path, "the brokers cannot be reached: %s%s",
+            p->reason[0] != '\0' ? p->reason : rd_kafka_err2str(code),
+            old ? " (SCRAM with brokers since 3.8.1 needs librdkafka 2.6.1)" : "");
     return code == 0;
 }
 

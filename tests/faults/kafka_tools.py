@@ -369,7 +369,7 @@ class FaultProxy:
         self.swallows, self.holds = collections.Counter(), collections.Counter()
         self.hits = collections.Counter()
         self.delay_s = 0
-        self.cut_all = 0
+        self.bytes_fetched = 0  # in answers to Fetch
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
@@ -381,9 +381,9 @@ class FaultProxy:
             except OSError:
                 client.close()
                 continue
-            dropped = set()  # correlation ids whose answers do not come, or "all"
-            threading.Thread(target=self._requests, args=(client, server, dropped), daemon=True).start()
-            threading.Thread(target=self._answers, args=(server, client, dropped), daemon=True).start()
+            dropped, fetches = set(), set()  # dropped: correlation ids whose answers do not come, or "all"
+            threading.Thread(target=self._requests, args=(client, server, dropped, fetches), daemon=True).start()
+            threading.Thread(target=self._answers, args=(server, client, dropped, fetches), daemon=True).start()
 
     @staticmethod
     def _frame(s):
@@ -407,11 +407,13 @@ class FaultProxy:
             self.hits[api] += 1
             return True
 
-    def _requests(self, client, server, dropped):
+    def _requests(self, client, server, dropped, fetches):
         try:
             while True:
                 head, body = self._frame(client)
                 api, _, correlation = struct.unpack(">hhi", body[:8])
+                if api == FETCH:
+                    fetches.add(correlation)
                 if self.delay_s:
                     time.sleep(self.delay_s)
                 if self._take(self.holds, api):
@@ -426,11 +428,15 @@ class FaultProxy:
         finally:
             self._close(client, server)
 
-    def _answers(self, server, client, dropped):
+    def _answers(self, server, client, dropped, fetches):
         try:
             while True:
                 head, body = self._frame(server)
-                if struct.unpack(">i", body[:4])[0] in dropped:
+                correlation = struct.unpack(">i", body[:4])[0]
+                if correlation in fetches:
+                    fetches.discard(correlation)
+                    self.bytes_fetched += len(body)
+                if correlation in dropped:
                     dropped.add("all")
                 if "all" not in dropped:
                     client.sendall(head + body)

@@ -8,7 +8,7 @@ import re
 import signal
 import time
 
-from kafka_tools import (ROOT, Failed, FaultProxy, Gen, Mill, Oracle, World, main, wait_until,
+from kafka_tools import (ROOT, Failed, FaultProxy, Gen, Mill, Oracle, World, main, read_topic, wait_until,
                          END_TXN, TXN_OFFSET_COMMIT)
 
 SEED = int(os.environ.get("TEXTMILL_FAULTS_SEED", "1"))
@@ -31,8 +31,8 @@ def kills_and_bounces():
     mill = Mill(world, source, out, dead, window=64, source="static_member: true")
     progress, late = 0, 0
     for i in range(KILLS):
-        gen.put(40)
-        mill.start(TEXTMILL_FAULT_SLOW="clean:20")
+        gen.put(100)
+        mill.start(TEXTMILL_FAULT_SLOW="clean:100")
         if i % 5 == 2:
             bounce_broker(i // 5)
         seen = mill.done()
@@ -238,6 +238,31 @@ def the_answer_to_a_commit_is_lost():
     return f"{len(faults)} lost answers and requests"
 
 
+def a_slow_engine_with_100_partitions():
+    """Batches of 10 s under sessions of 6 s: no partition is lost, and nothing is fetched twice."""
+    door = FaultProxy()
+    private = World(proxied=door.port)
+    door.target = private.broker.proxied_port
+    source, out, dead = private.topic("in", 100), private.topic("out", 2), private.topic("dead")
+    gen = Gen(private, source, seed=100, keys=1000, words=(300, 600)).put(1500)
+    used = sum(len(r.value) + len(r.key) + 20 for r in read_topic(private, source))
+    mill = Mill(private, source, out, dead, window=1024, session_ms=6000, brokers=f"127.0.0.1:{door.port}")
+    mill.start(TEXTMILL_FAULT_SLOW="assemble:10000")
+    time.sleep(25)
+    mill.process.send_signal(signal.SIGTERM)
+    first = door.bytes_fetched
+    if "lost" in mill.said() or mill.done() == 0:
+        raise Failed(f"{mill.done()} done; {mill.said()[-2000:]}")
+    mill.kill()
+    mill.once()
+    Oracle(private, gen, out, dead).check()
+    private.remove()
+    if first > 1.2 * used:
+        raise Failed(f"{first} bytes fetched for {used}")
+    return f"{first / used:.2f} bytes fetched for each of {used}"
+
+
 if __name__ == "__main__":
     main([kills_and_bounces, every_named_point, sigterm_drains, instances_come_and_go, eager_assignment,
-          a_zombie_is_refused, the_same_name_twice, the_answer_to_a_commit_is_lost])
+          a_zombie_is_refused, the_same_name_twice, the_answer_to_a_commit_is_lost,
+          a_slow_engine_with_100_partitions])
