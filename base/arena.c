@@ -58,6 +58,14 @@ struct tm_arena *tm_arena_create(size_t cap)
     return a;
 }
 
+struct tm_arena *tm_arena_create_for(size_t cap, size_t expected)
+{
+    struct tm_arena *a = tm_arena_create(cap);
+    if (a != NULL)
+        a->next_room = TM_MIN(TM_MAX(expected, (size_t)ALIGN_LARGE), a->cap);
+    return a;
+}
+
 static void run_cleanups(struct tm_arena *a)
 {
     for (struct cleanup *c; (c = a->cleanups) != NULL;) {

@@ -27,6 +27,8 @@ struct tm_arena;
 
 /* cap: most bytes ever handed out, > 0. NULL when memory is short. */
 struct tm_arena *tm_arena_create(size_t cap);
+/* The same for one that will probably need so many bytes and no more. */
+struct tm_arena *tm_arena_create_for(size_t cap, size_t expected);
 void tm_arena_destroy(struct tm_arena *a); /* runs the cleanups, newest first; NULL is fine */
 void tm_arena_destroyp(struct tm_arena **a);
 /* Zeroed, aligned to 16 bytes (64 from 4 KiB up); NULL at the cap or when memory is short. */

@@ -193,7 +193,8 @@ struct tm_doc *record_of_message(const struct tm_conf *conf, const rd_kafka_mess
 {
     const bool opaque = strcmp(conf->clean_kind, "none") == 0;
     rd_kafka_timestamp_type_t type;
-    struct tm_doc *d = tm_doc_create((size_t)conf->limits_document_memory);
+    const size_t cap = (size_t)conf->limits_document_memory;
+    struct tm_doc *d = opaque ? tm_doc_create_small(cap, m->len + m->key_len) : tm_doc_create(cap);
     if (d == NULL)
         return NULL;
     struct tm_record *rec = &d->rec;
@@ -225,7 +226,7 @@ struct tm_doc *record_of_message(const struct tm_conf *conf, const rd_kafka_mess
 
 struct tm_doc *record_of_gap(const char *topic, int32_t partition, int64_t next)
 {
-    struct tm_doc *d = tm_doc_create(1 << 16);
+    struct tm_doc *d = tm_doc_create_small(1 << 16, 0);
     if (d == NULL)
         return NULL;
     d->rec.kind = TM_RECORD_GAP;

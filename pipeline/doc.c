@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-enum { WARNINGS_FIRST = 4 };
+enum { WARNINGS_FIRST = 4, NAMES_ROOM = 512 };
 
 const char *tm_block_name(enum tm_block b)
 {
@@ -19,14 +19,25 @@ const char *tm_block_name(enum tm_block b)
     return name[b];
 }
 
-struct tm_doc *tm_doc_create(size_t memory_cap)
+static struct tm_doc *create_in(struct tm_arena *owned)
 {
-    TM_CLEANUP(tm_arena_destroyp) struct tm_arena *arena = tm_arena_create(memory_cap);
+    TM_CLEANUP(tm_arena_destroyp) struct tm_arena *arena = owned;
     struct tm_doc *d = arena == NULL ? NULL : tm_arena_alloc(arena, sizeof *d);
     if (d == NULL)
         return NULL;
     d->arena = TM_TAKE(arena);
     return d;
+}
+
+struct tm_doc *tm_doc_create(size_t memory_cap)
+{
+    return create_in(tm_arena_create(memory_cap));
+}
+
+struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes)
+{
+    return create_in(
+        tm_arena_create_for(memory_cap, sizeof(struct tm_doc) + NAMES_ROOM + record_bytes));
 }
 
 void tm_doc_destroy(struct tm_doc *d)
