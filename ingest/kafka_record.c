@@ -6,7 +6,6 @@
  * value is a JSON object with the attributes and the data in it. */
 #include "kafka.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <string.h>
 #include <strings.h>
@@ -14,7 +13,7 @@
 static const char stage_name[] = "kafka";
 static const char structured_type[] = "application/cloudevents+json";
 
-enum { HEADERS_MOST = 1000 };
+enum { HEADERS_MOST = 1000, OFFSET_DIGITS = 20, NUMBERS_ROOM = 64 };
 
 /* ---- headers ---- */
 
@@ -161,15 +160,45 @@ static bool copy_key(struct tm_doc *d, const rd_kafka_message_t *m)
     return rec->key != NULL;
 }
 
+/* Names are made for every record: printf would be a good part of what passing one on costs. */
+static char *put_number(char *at, uint64_t v, int width)
+{
+    char digits[20];
+    int n = 0;
+    do
+        digits[n++] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    for (; width > n; width--)
+        *at++ = '0';
+    while (n > 0)
+        *at++ = digits[--n];
+    return at;
+}
+
+static char *make_name(struct tm_arena *a, const char *topic, int32_t partition, int64_t offset,
+                       char between, int width)
+{
+    size_t n = strlen(topic);
+    char *name = tm_arena_alloc(a, n + NUMBERS_ROOM), *at = name;
+    if (name == NULL)
+        return NULL;
+    memcpy(at, topic, n);
+    at += n;
+    *at++ = between;
+    at = put_number(at, (uint64_t)partition, 0);
+    *at++ = between;
+    *put_number(at, (uint64_t)offset, width) = '\0';
+    return name;
+}
+
 static bool set_coordinates(struct tm_doc *d, const char *topic, int32_t partition, int64_t offset)
 {
     struct tm_record *rec = &d->rec;
     rec->seq = (uint64_t)offset;
     rec->partition = partition;
     rec->topic = tm_arena_strdup(d->arena, topic);
-    rec->lane_name =
-        tm_arena_printf(d->arena, "%s-%" PRId32 "-%020" PRId64, topic, partition, offset);
-    rec->path = tm_arena_printf(d->arena, "%s/%" PRId32 "/%" PRId64, topic, partition, offset);
+    rec->lane_name = make_name(d->arena, topic, partition, offset, '-', OFFSET_DIGITS);
+    rec->path = make_name(d->arena, topic, partition, offset, '/', 0);
     return rec->topic != NULL && rec->lane_name != NULL && rec->path != NULL;
 }
 

@@ -138,7 +138,7 @@ static struct tm_doc *take_group(struct tm_runner *r, uint32_t *ret_group, size_
 
 static void activate(struct tm_runner *r, struct tm_doc *doc)
 {
-    bool for_stages = doc->err.status == TM_OK && doc->output == NULL;
+    bool for_stages = doc->err.status == TM_OK;
     pthread_mutex_lock(&r->lock);
     r->active++;
     pthread_mutex_unlock(&r->lock);
@@ -191,16 +191,20 @@ static bool is_opaque(const struct tm_runner *r, const struct tm_doc *doc)
     return doc->err.status == TM_OK && (r->opaque || doc->rec.kind != TM_RECORD_DOCUMENT);
 }
 
+/* Straight to its end, under the lock. */
+static void pass_on_unread(struct tm_runner *r, struct tm_doc *doc)
+{
+    doc->output = doc->rec.data != NULL ? doc->rec.data : "";
+    doc->output_len = doc->rec.len;
+    ledger_finish(r->ledger, &doc);
+    tm_assert(doc == NULL); /* it was admitted a moment ago */
+    runner_ready(r);
+}
+
 /* Where a document that has just been admitted goes. */
 static void route(struct tm_runner *r, struct tm_doc *doc)
 {
     struct suspect s;
-    if (is_opaque(r, doc)) {
-        doc->output = doc->rec.data != NULL ? doc->rec.data : "";
-        doc->output_len = doc->rec.len;
-        activate(r, doc);
-        return;
-    }
     bool suspected = journal_suspect(r->journal, &doc->rec, &s);
     if (suspected)
         doc->attempts = s.deaths;
@@ -242,6 +246,8 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
     if (s == TM_OK) {
         r->summary.documents += counts;
         r->summary.bytes += bytes;
+        if (is_opaque(r, doc))
+            pass_on_unread(r, TM_TAKE(doc));
     } else if (!r->full) {
         r->full = true;
         pthread_cond_signal(&r->delivery_cond);
@@ -254,6 +260,8 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
         tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN, counts);
         tm_metric_add(r->config.metrics, TM_METRIC_BYTES_IN, (int64_t)bytes);
         tm_metric_add(r->config.metrics, TM_METRIC_DOCS_IN_FLIGHT, 1);
+        if (doc == NULL)
+            return true;
         doc->taken_ns = tm_clock_ns();
         route(r, doc);
         return true;

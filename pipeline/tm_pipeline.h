@@ -156,7 +156,7 @@ struct tm_doc {
 struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
 /* The same for one that no stage will add to: of a record of so many bytes. */
 struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes);
-void tm_doc_destroy(struct tm_doc *d);           /* NULL is fine */
+void tm_doc_destroy(struct tm_doc *d); /* NULL is fine */
 /* Marks it failed: first error wins. Returns status. */
 enum tm_status tm_doc_fail(struct tm_doc *d, const char *stage, enum tm_status status,
                            const char *fmt, ...) __attribute__((format(printf, 4, 5)));
