@@ -89,8 +89,7 @@ static void schema_key(struct tm_buf *b, unsigned level, const char *name,
         [TM_CONF_BOOL] = "\"boolean\"",
         [TM_CONF_ENUM] = "\"string\"",
         [TM_CONF_WORDS] = "[\"string\", \"array\"], \"items\": {\"type\": \"string\"}",
-        [TM_CONF_MAP] = "\"object\", \"additionalProperties\": {\"type\": [\"string\", "
-                        "\"number\", \"boolean\"]}",
+        [TM_CONF_MAP] = "\"object\", \"additionalProperties\": {\"not\": {\"type\": \"object\"}}",
     };
     indent(b, level);
     quote(b, name);
