@@ -27,6 +27,9 @@
       "Most bytes a .gz file may give for each of its own, once past 1 MiB")                       \
     X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json", "",              \
       "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks")         \
+    X("clean.mode", clean_mode, ENUM, "balanced", 0, 0, "fast|balanced|precision|recall|raw", "",  \
+      "How the article of a page is found: one candidate, the candidate that agrees most with "    \
+      "the others, only what two of them keep, what any of them keeps, or all text")               \
     X("clean.max_bytes", clean_max_bytes, INT, "20971520", 1024, 1073741824, "", "bytes",          \
       "Largest document, after decompression")                                                     \
     X("clean.max_nodes", clean_max_nodes, INT, "200000", 100, 100000000, "", "nodes",              \

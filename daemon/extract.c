@@ -93,11 +93,16 @@ static enum exit_code extract_stdin(struct state *st)
 static enum exit_code extract_all(struct state *st)
 {
     const struct args *a = st->args;
-    const char *kind = args_get(a, "kind");
+    static const char *const keys[] = {"kind", "mode"};
     struct tm_err err = {0};
-    if (kind != NULL &&
-        tm_conf_set(&st->conf, tm_conf_find(tm_conf_keys, "clean.kind"), kind, NULL, &err) != TM_OK)
-        return verb_fail(a, EXIT_USAGE, "--kind: %s", err.text);
+    for (size_t i = 0; i < TM_COUNTOF(keys); i++) {
+        char path[32];
+        const char *value = args_get(a, keys[i]);
+        snprintf(path, sizeof path, "clean.%s", keys[i]);
+        if (value != NULL &&
+            tm_conf_set(&st->conf, tm_conf_find(tm_conf_keys, path), value, NULL, &err) != TM_OK)
+            return verb_fail(a, EXIT_USAGE, "--%s: %s", keys[i], err.text);
+    }
     if (tm_stage_clean.create(&st->stage, &st->conf, NULL, &err) != TM_OK)
         return verb_fail_err(a, &err);
     if (tm_stage_clean.worker_create != NULL)
@@ -131,6 +136,7 @@ static enum exit_code run(const struct args *a)
 
 static const struct verb_option options[] = {
     {"kind", '\0', "KIND", "auto, news, social, text or json"},
+    {"mode", '\0', "MODE", "fast, balanced, precision, recall or raw"},
     {0},
 };
 

@@ -21,8 +21,17 @@ enum {
 enum kind { KIND_AUTO, KIND_NEWS, KIND_SOCIAL, KIND_TEXT, KIND_JSON };
 static const char *const kind_names[] = {"auto", "news", "social", "text", "json"};
 
+static const char *const mode_names[] = {
+    [TM_EXTRACT_FAST] = "fast",
+    [TM_EXTRACT_BALANCED] = "balanced",
+    [TM_EXTRACT_PRECISION] = "precision",
+    [TM_EXTRACT_RECALL] = "recall",
+    [TM_EXTRACT_RAW] = "raw",
+};
+
 struct stage {
     enum kind kind;
+    enum tm_extract_mode mode;
     size_t max_bytes, max_nodes, max_depth;
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
@@ -36,6 +45,14 @@ struct payload {
     enum kind kind;
     int form; /* enum tm_payload_kind */
 };
+
+static enum tm_extract_mode mode_of(const char *name)
+{
+    for (size_t i = 0; i < TM_COUNTOF(mode_names); i++)
+        if (strcmp(mode_names[i], name) == 0)
+            return (enum tm_extract_mode)i;
+    return TM_EXTRACT_BALANCED;
+}
 
 static enum kind kind_of(const char *name)
 {
@@ -123,11 +140,20 @@ static void write_body(struct tm_cleaner *c, const struct tm_meta *m)
     }
 }
 
-static void write_page(struct tm_cleaner *c, struct tm_doc *doc, const struct tm_meta *m)
+static void write_page(const struct stage *stage, struct tm_cleaner *c, struct tm_doc *doc,
+                       const struct tm_meta *m)
 {
-    uint32_t found = tm_landmark_find(&c->extract);
+    struct tm_choice choice;
+    if (stage->mode == TM_EXTRACT_RAW) {
+        doc->cleaning.method = "raw";
+        tm_baseline_all(&c->extract);
+        tm_serialize(&c->extract, &c->writer);
+        return;
+    }
+    uint32_t found = tm_choose(&c->extract, stage->mode, &choice);
     size_t body = m->body == NULL ? 0 : tm_utf8_count(m->body, m->body_len);
-    doc->cleaning.method = "landmark";
+    doc->cleaning.method = choice.method;
+    doc->cleaning.confidence = choice.confidence;
     if (body >= ENOUGH / 2 && body > 2 * (size_t)found) {
         doc->cleaning.method = "json-ld";
         write_body(c, m);
@@ -138,6 +164,7 @@ static void write_page(struct tm_cleaner *c, struct tm_doc *doc, const struct tm
         tm_baseline_find(&c->extract);
     }
     count_removed(c);
+    tm_lines_filter(&c->extract, m->title, &c->writer);
     tm_serialize(&c->extract, &c->writer);
 }
 
@@ -164,7 +191,7 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
     struct tm_meta meta = {0};
     tm_meta_read(&c->page, doc->arena, &meta);
     use_meta(doc, &meta);
-    write_page(c, doc, &meta);
+    write_page(stage, c, doc, &meta);
     return TM_OK;
 }
 
@@ -325,6 +352,7 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
         return tm_err_set(err, TM_NOMEM, "no memory for the clean stage");
     }
     stage->kind = kind_of(conf->clean_kind);
+    stage->mode = mode_of(conf->clean_mode);
     stage->max_bytes = (size_t)conf->clean_max_bytes;
     stage->max_nodes = (size_t)conf->clean_max_nodes;
     stage->max_depth = (size_t)conf->clean_max_depth;

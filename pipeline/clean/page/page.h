@@ -13,9 +13,21 @@ struct tm_node {
     uint32_t name;             /* TM_TAG_OTHER: its name in page->strings */
     uint8_t tag;               /* enum tm_tag */
     uint8_t tiers;
-    uint8_t rule; /* enum tm_rule that its name, class, id or style asks for */
-    uint8_t kind; /* enum tm_block of text directly inside */
-    bool link;    /* inside <a> */
+    uint8_t rule;                  /* enum tm_rule that its name, class, id or style asks for */
+    uint8_t kind;                  /* enum tm_block of text directly inside */
+    bool link;                     /* inside <a> */
+    bool hidden;                   /* by attribute or style */
+    uint8_t class_hints, id_hints; /* HINT_* */
+    uint8_t role;                  /* enum tm_role */
+    uint32_t class_hash;           /* of the class attribute; 0: none */
+};
+
+/* What a role attribute, or an attribute like it, says. */
+enum tm_role {
+    TM_ROLE_NONE,
+    TM_ROLE_UNLIKELY, /* a menu, a dialog, what stands beside the content */
+    TM_ROLE_LAYOUT,   /* of a table: no data */
+    TM_ROLE_AUTHOR,   /* names who wrote the page */
 };
 
 enum tm_piece_form {

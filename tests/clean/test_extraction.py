@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Article extraction must not fall below its figures on the test parts of the public sets.
+
+    test_extraction.py TEXTMILL
+
+Sets and scores: bench/cleaning/extraction.py. Skipped without $TEXTMILL_TESTDATA."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "bench" / "cleaning"))
+import extraction
+
+# (set, row of the score) -> least value on the pages of the test part
+FLOORS = {
+    ("trafilatura", "f1"): 0.915,
+    ("readability", "f1"): 0.970,
+}
+SETS = {"trafilatura": extraction.trafilatura_pages, "readability": extraction.readability_pages}
+
+
+def main():
+    data = os.environ.get("TEXTMILL_TESTDATA")
+    if not data:
+        print("skipped: TEXTMILL_TESTDATA is not set")
+        return 77
+    bad = 0
+    for name, pages_of in SETS.items():
+        pages = [page for page in pages_of(data) if page.part == "test"]
+        results = extraction.run_textmill(sys.argv[1], pages)[0]
+        row = extraction.score(pages, results)["test"]
+        print(name, len(pages), "pages", json.dumps({key: round(value, 4) for key, value in row.items()}))
+        for (of, key), floor in FLOORS.items():
+            if of == name and row[key] < floor:
+                print(f"{name}: {key} is {row[key]:.4f}, below {floor}")
+                bad += 1
+    return bad > 0
+
+
+sys.exit(main())
