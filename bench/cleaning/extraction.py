@@ -114,10 +114,9 @@ def f1(precision, recall):
 
 
 def same_name(told, expected):
-    """Names of people: equal once case, "by" and separators are put aside."""
+    """Names of people: equal once case, "by", "and" and separators are put aside."""
     def plain(s):
-        words = re.findall(r"\w+", s.lower())
-        return words[1:] if words[:1] in (["by"], ["von"]) else words
+        return [w for w in re.findall(r"\w+", s.lower()) if w not in ("by", "von", "par", "and", "und", "et")]
     return plain(told) == plain(expected)
 
 

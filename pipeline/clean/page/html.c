@@ -134,6 +134,11 @@ static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts
         value = attribute(atts, "datetime");
         if (value != NULL && value[0] != '\0')
             p->time_published = keep_string(x, value);
+    } else if (p->date_published == 0 && (value = attribute(atts, "itemprop")) != NULL &&
+               strcmp(value, "datePublished") == 0) {
+        value = attribute(atts, "content");
+        if (value != NULL && value[0] != '\0')
+            p->date_published = keep_string(x, value);
     } else if (tag == TM_TAG_TITLE) {
         x->in_title = p->title.len == 0;
     } else if (tag == TM_TAG_SCRIPT && has_word(attribute(atts, "type"), "ld+json")) {

@@ -73,9 +73,10 @@ struct tm_page {
     struct tm_buf text, strings;
     struct tm_buf nodes_, pieces_, stats_, blocks_, metas_, scripts_; /* arrays; see below */
     struct tm_buf scratch;
-    struct tm_buf title;                  /* of <title> */
-    uint32_t lang, canonical;             /* in strings; 0: none */
-    uint32_t time_published, author_node; /* first <time datetime>; element + 1 */
+    struct tm_buf title;                     /* of <title> */
+    uint32_t lang, canonical;                /* in strings; 0: none */
+    uint32_t date_published, time_published; /* itemprop datePublished; first <time datetime> */
+    uint32_t author_node;                    /* element + 1 */
     bool depth_capped;
 };
 
