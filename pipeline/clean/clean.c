@@ -125,18 +125,44 @@ static void count_removed(struct tm_cleaner *c)
     }
 }
 
+/* Length of a tag at s, 0: none. Some sites put markup into articleBody. */
+static size_t tag_length(const char *s, const char *end)
+{
+    bool opens = end - s > 2 && s[0] == '<' && (s[1] == '/' || (s[1] | 32) >= 'a');
+    const char *close = opens ? memchr(s, '>', TM_MIN((size_t)(end - s), (size_t)1024)) : NULL;
+    return close == NULL ? 0 : (size_t)(close - s) + 1;
+}
+
+static bool is_inline_tag(const struct tm_vocabulary *v, const char *s, size_t n)
+{
+    char name[16] = "";
+    size_t skip = s[1] == '/' ? 2 : 1;
+    for (size_t i = skip, k = 0; i < n && k + 1 < sizeof name && (s[i] | 32) >= 'a'; i++)
+        name[k++] = (char)(s[i] | 32);
+    enum tm_tag tag = tm_vocabulary_tag(v, name);
+    return tag != TM_TAG_BR && !(tm_tags[tag].flags & TAG_BLOCK);
+}
+
 /* JSON-LD's articleBody: often cut short, so it is the answer only when the page has too little. */
 static void write_body(struct tm_cleaner *c, const struct tm_meta *m)
 {
     struct tm_writer *w = &c->writer;
     const char *s = m->body, *end = s + m->body_len;
     while (s < end) {
-        const char *line = memchr(s, '\n', (size_t)(end - s));
-        size_t n = (size_t)((line == NULL ? end : line) - s);
         tm_writer_begin(w, TM_BLOCK_P, TM_WRITER_FLOW, UINT32_MAX);
-        tm_writer_put(w, s, n, m->body_source, m->body_source_end, false);
+        for (size_t tag = 0; s < end && *s != '\n'; s += tag) {
+            const char *stop = s;
+            while (stop < end && *stop != '\n' && (tag = tag_length(stop, end)) == 0)
+                stop++;
+            tm_writer_put(w, s, (size_t)(stop - s), m->body_source, m->body_source_end, false);
+            s = stop;
+            if (tag > 0 && !is_inline_tag(c->vocabulary, s, tag)) {
+                s += tag - 1; /* ends the paragraph, as a line end does */
+                break;
+            }
+        }
         tm_writer_end(w);
-        s += n + 1;
+        s++;
     }
 }
 
@@ -164,6 +190,7 @@ static void write_page(const struct stage *stage, struct tm_cleaner *c, struct t
         tm_baseline_find(&c->extract);
     }
     count_removed(c);
+    tm_lead_restore(&c->extract, m->description);
     tm_lines_filter(&c->extract, m->title, &c->writer);
     tm_serialize(&c->extract, &c->writer);
 }

@@ -134,12 +134,13 @@ static void test_witness(void **state)
         "type='application/ld+json'>{\"@type\":\"NewsArticle\",\"headline\":\"H &amp; "
         "I\",\"author\":\"Kim\",\"articleBody\":\"The council has voted for the new tram line, "
         "which will run "
-        "from the station to the lake from next summer on.\\nOpponents say that it costs too "
-        "much.\"}</script></head><body><div id=root></div><p>Loading.</p></body></html>";
+        "from the <i>station</i> to the lake from next summer on.\\n<p>Opponents say that it costs "
+        "too much.</p>\"}</script></head><body><div id=root></div><p>Loading.</p></body></html>";
     struct tm_doc *doc = clean_text(*state, "a.html", page);
     check_offsets(doc, page, sizeof page - 1);
     assert_string_equal(doc->cleaning.method, "json-ld");
-    assert_has(doc, "from next summer on.\n\nOpponents say");
+    assert_has(doc, "from the station to the lake from next summer on.\n\nOpponents say");
+    assert_lacks(doc, "<");
     assert_string_equal(doc->title, "H & I");
     assert_string_equal(doc->authors[0], "Kim");
     tm_doc_destroy(doc);
@@ -229,6 +230,22 @@ static void test_dates(void **state)
     }
 }
 
+/* A standfirst in the header belongs to the article when the page describes itself with it. */
+static void test_lead(void **state)
+{
+    static const char page[] =
+        "<html><head><meta name=description content='" SENTENCE_A "...'></head><body>"
+        "<header><h1>The flood</h1><p>" SENTENCE_A "And that was not all.</p></header>"
+        "<header><p>Something else that stands in a header of the page, and at some length.</p>"
+        "</header><article><p>" SENTENCE_B SENTENCE_C SENTENCE_D "</p><p>" SENTENCE_C SENTENCE_D
+        "Then it was over.</p></article></body></html>";
+    struct tm_doc *doc = clean_text(*state, "a.html", page);
+    check_offsets(doc, page, sizeof page - 1);
+    assert_int_equal(strncmp(doc->text, SENTENCE_A, strlen(SENTENCE_A)), 0);
+    assert_lacks(doc, "Something else");
+    tm_doc_destroy(doc);
+}
+
 static void test_titles(void **state)
 {
     static const struct {
@@ -301,7 +318,7 @@ int main(void)
         cmocka_unit_test(test_divs),    cmocka_unit_test(test_guard),
         cmocka_unit_test(test_witness), cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_dates),   cmocka_unit_test(test_titles),
-        cmocka_unit_test(test_authors),
+        cmocka_unit_test(test_lead),    cmocka_unit_test(test_authors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -66,6 +66,8 @@ uint32_t tm_choose(struct tm_extract *x, enum tm_extract_mode mode, struct tm_ch
 /* Everything that is text: for XML, and for TM_EXTRACT_RAW. */
 uint32_t tm_baseline_all(struct tm_extract *x);
 
+/* Keeps a standfirst before the article that its description repeats; NULL: the page has none. */
+void tm_lead_restore(struct tm_extract *x, const char *description);
 /* Takes furniture among the kept blocks out and counts it in w->removed. title: NULL, or what the
  * page is called. */
 void tm_lines_filter(struct tm_extract *x, const char *title, struct tm_writer *w);

@@ -7,7 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TITLE_MOST = 1024, NAME_MOST = 200, DATE_MOST = 64, DATE_TEXT_MOST = 100, URL_MOST = 2048 };
+enum {
+    TITLE_MOST = 1024,
+    NAME_MOST = 200,
+    DATE_MOST = 64,
+    DATE_TEXT_MOST = 100,
+    URL_MOST = 2048,
+    DESCRIPTION_MOST = 2048
+};
 
 /* ---- strings -----------------------------------------------------------------------------------
  */
@@ -109,6 +116,8 @@ static const char *const author_names[] = {"dc.creator",
                                            "twitter:creator",
                                            NULL};
 static const char *const url_names[] = {"og:url", "twitter:url", NULL};
+static const char *const description_names[] = {"og:description", "description",
+                                                "twitter:description", NULL};
 static const char *const lang_names[] = {"og:locale", "content-language", "dc.language", "language",
                                          NULL};
 
@@ -389,6 +398,7 @@ void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
         m->site = tidy(arena, meta_value(p, site_names), NAME_MOST);
     read_title(p, arena, m);
     read_authors(p, arena, m);
+    m->description = tidy(arena, meta_value(p, description_names), DESCRIPTION_MOST);
     const char *canonical = tm_page_string(p, p->canonical);
     if (canonical == NULL || strstr(canonical, "://") == NULL)
         canonical = meta_value(p, url_names);

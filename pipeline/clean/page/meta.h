@@ -11,8 +11,9 @@ struct tm_meta {
     const char *title, *url, *site, *published, *modified, *lang, *page_type;
     const char *authors[TM_META_AUTHORS];
     size_t n_authors;
-    const char *name; /* JSON-LD's, where it differs from the headline in title */
-    const char *body; /* JSON-LD's articleBody, UTF-8 as written there */
+    const char *description; /* of the head */
+    const char *name;        /* JSON-LD's, where it differs from the headline in title */
+    const char *body;        /* JSON-LD's articleBody, UTF-8 as written there */
     size_t body_len;
     uint32_t body_source, body_source_end; /* its script */
 };
