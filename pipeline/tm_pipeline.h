@@ -105,6 +105,11 @@ struct tm_cleaning {
     size_t n_flags; /* "bidi_controls", "depth_capped", … */
 };
 
+struct tm_lang_alternative {
+    const char *code;
+    double score;
+};
+
 struct tm_warning {
     const char *code, *stage, *task, *message;
 };
@@ -117,7 +122,10 @@ struct tm_doc {
     /* from the envelope and the page; NULL where unknown */
     const char *id; /* the user's, or the delivery identity */
     const char *title, *url, *source, *published_at, *modified_at, *lang, *kind, *page_type;
-    const char *lang_from; /* "envelope", "html", … */
+    const char *lang_from; /* "envelope", "html", "text": found by what the text looks like */
+    double lang_score;     /* of "text", 0 to 1; the next likely ones are below */
+    const struct tm_lang_alternative *lang_alternatives;
+    size_t n_lang_alternatives;
     const char *const *authors;
     size_t n_authors;
     const char *const *tasks;
