@@ -97,7 +97,7 @@ struct tm_cleaning {
     const char *method; /* "landmark", "baseline", "text", … */
     double confidence;  /* < 0: not known */
     uint64_t chars_in, chars_out;
-    const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|default */
+    const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|detector|default */
     uint32_t replaced_chars;
     const struct tm_removed *removed;
     size_t n_removed;

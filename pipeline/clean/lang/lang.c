@@ -289,3 +289,132 @@ size_t tm_lang_detect(const char *text, size_t len, struct tm_lang_guess out[TM_
         return certain(out, single);
     return most == 0 ? 0 : rank(&c, best, out);
 }
+
+/* ---- fitness -----------------------------------------------------------------------------------
+ */
+
+/* Letters that are most of any text in a script of one language. */
+static const struct {
+    const char *lang, *letters;
+} frequent[] = {
+    {"el", "αοιετσνηυρπκμλςάίόέ"},
+    {"he", "יוהלארתבמשנםדקפחןכ"},
+    {"th", "านรกอเง่มยลวดท้สต"},
+};
+
+struct fit {
+    double good;
+    size_t all;
+};
+
+static void fit_word(const struct group *g, size_t lang, const uint32_t *word, size_t n,
+                     struct fit *f)
+{
+    for (size_t from = 0; from < n; from++) {
+        uint32_t h = 0;
+        bool foreign = false;
+        for (size_t i = from; i < n && i < from + 4; i++) {
+            h = mix(h * 31 + word[i] + 1);
+            foreign |= word[i] >= 0x80;
+            if (i == from || !foreign)
+                continue;
+            const uint8_t *row = find_row(g, h);
+            f->good += row == NULL ? 0 : 1 - (double)row[lang] / UNKNOWN;
+            f->all++;
+        }
+    }
+}
+
+static void fit_single(const char *lang, const char *s, size_t n, struct fit *f)
+{
+    for (size_t i = 0; i < TM_COUNTOF(frequent); i++) {
+        if (strcmp(frequent[i].lang, lang) != 0)
+            continue;
+        bool found = memmem(frequent[i].letters, strlen(frequent[i].letters), s, n) != NULL;
+        f->good += found ? 1 : -1.5; /* so that a usual text is about where others are */
+    }
+    f->all++;
+}
+
+/* A sign that has no place where it stands: controls anywhere, others between two letters. */
+static size_t oddness(uint32_t cp, bool after_letter, bool before_letter)
+{
+    int8_t type = u_charType((UChar32)cp);
+    if (type == U_CONTROL_CHAR || type == U_UNASSIGNED || type == U_PRIVATE_USE_CHAR)
+        return 4;
+    if (cp >= 0x2500 && cp < 0x2600)
+        return 4; /* boxes */
+    if (cp == 0x2019 || cp == 0xad || cp == 0xa0 || cp == 0xb7 || type == U_NON_SPACING_MARK)
+        return 0;
+    bool quote = type == U_INITIAL_PUNCTUATION || type == U_FINAL_PUNCTUATION ||
+                 type == U_DASH_PUNCTUATION || type == U_START_PUNCTUATION ||
+                 type == U_OTHER_PUNCTUATION;
+    if (after_letter && before_letter)
+        return 3;
+    return !quote && (after_letter || before_letter) ? 2 : 0;
+}
+
+static bool is_letter_at(const char *s, size_t len)
+{
+    uint32_t cp;
+    return len > 0 && tm_utf8_decode(s, len, &cp) > 0 && find_range(cp) != NULL;
+}
+
+/* The language of the script that has most letters beyond ASCII. */
+static unsigned fit_language(const struct counter *c, size_t *ret_lang)
+{
+    unsigned script = LATIN;
+    for (unsigned i = 1; i < GROUPS; i++)
+        if (c->letters[i] > c->letters[LATIN] / 4 &&
+            (script == LATIN || c->letters[i] > c->letters[script]))
+            script = i;
+    *ret_lang = 0;
+    for (uint32_t i = 1; i < c->groups[script].langs; i++)
+        if (c->sums[script][i] < c->sums[script][*ret_lang])
+            *ret_lang = i;
+    return script;
+}
+
+double tm_lang_fitness(const char *s, size_t len)
+{
+    struct counter c = {0};
+    struct fit f = {0};
+    uint32_t word[WORD];
+    size_t n = 0, lang;
+    bool lower = false, foreign = false;
+    for (size_t i = 0; i < GROUPS; i++)
+        c.groups[i] = find_group(i);
+    len = TM_MIN(len, (size_t)SAMPLE);
+    count(&c, s, len);
+    unsigned script = fit_language(&c, &lang), last = GROUPS;
+    for (size_t i = 0; i < len;) {
+        uint32_t cp;
+        size_t step = tm_utf8_decode(s + i, len - i, &cp);
+        if (step == 0)
+            break;
+        const struct range *r = find_range(cp);
+        unsigned now = r == NULL ? GROUPS : r->script;
+        if (cp >= 0x80 && r == NULL)
+            f.all += oddness(cp, last != GROUPS, is_letter_at(s + i + step, len - i - step));
+        if (r != NULL && last != GROUPS && now != last)
+            f.all += 3; /* two scripts in one word */
+        if (r != NULL && now == SINGLE)
+            fit_single(r->lang, s + i, step, &f);
+        else if (r != NULL && now != script && cp >= 0x80)
+            f.all += 2;
+        if (now != script || n == WORD) {
+            fit_word(&c.groups[script], lang, word, n, &f);
+            n = 0;
+        }
+        bool upper = r != NULL && u_isupper((UChar32)cp);
+        f.all += upper && lower && (cp >= 0x80 || foreign); /* "wOrd" */
+        lower = r != NULL && u_islower((UChar32)cp);
+        foreign = cp >= 0x80;
+        if (now == script)
+            word[n++] = (uint32_t)u_tolower((UChar32)cp);
+        last = now;
+        i += step;
+    }
+    fit_word(&c.groups[script], lang, word, n, &f);
+    return f.all == 0 ? 0 : f.good / (double)f.all;
+}
