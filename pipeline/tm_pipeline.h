@@ -99,6 +99,7 @@ struct tm_cleaning {
     uint64_t chars_in, chars_out;
     const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|detector|default */
     uint32_t replaced_chars;
+    uint32_t mojibake_fixed; /* stretches of text that had been misread on their way */
     const struct tm_removed *removed;
     size_t n_removed;
     const char *const *flags;

@@ -150,6 +150,8 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
     put_string(b, "encoding", c->encoding);
     put_string(b, "encoding_source", c->encoding_source);
     put_int(b, "replaced_chars", c->replaced_chars);
+    if (c->mojibake_fixed > 0)
+        put_int(b, "mojibake_fixed", c->mojibake_fixed);
     put_key(b, "removed");
     tm_buf_putc(b, '[');
     for (size_t i = 0; i < c->n_removed; i++) {

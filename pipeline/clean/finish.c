@@ -134,5 +134,6 @@ enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool
     if (s == TM_OK)
         s = keep_removed(c, doc, err);
     doc->cleaning.chars_out = doc->text_chars;
+    doc->cleaning.mojibake_fixed = w->mended;
     return s;
 }
