@@ -39,7 +39,7 @@ void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
             .name = p->name,
             .documents = atomic_load(&p->waiting),
             .queued = tm_queue_len(p->in),
-            .queue_room = QUEUE_DOCS,
+            .queue_room = (size_t)r->config.conf->limits_documents,
             .threads = n,
             .busy_ns = atomic_load(&p->busy_ns),
         };
