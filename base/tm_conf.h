@@ -21,10 +21,12 @@
       "Leave a file alone until it has not changed for this long; 0 for writers that rename")      \
     X("source.spool.rescan_ms", source_spool_rescan_ms, INT, "2000", 10, 3600000, "", "ms",        \
       "Look at the whole folder this often, whatever inotify says")                                \
-    X("source.spool.format", source_spool_format, ENUM, "auto", 0, 0, "auto|document|jsonl", "",   \
-      "One document a file, or one a line; auto goes by the name (.jsonl, .ndjson)")               \
+    X("source.spool.format", source_spool_format, ENUM, "auto", 0, 0,                              \
+      "auto|document|jsonl|feed|warc|csv|mail", "",                                                \
+      "How files hold documents: one each, or several; auto goes by the name, else by how the "    \
+      "file begins")                                                                               \
     X("source.spool.max_expansion", source_spool_max_expansion, INT, "100", 1, 100000, "", "",     \
-      "Most bytes a .gz file may give for each of its own, once past 1 MiB")                       \
+      "Most bytes a .gz or .zst file may give for each of its own, once past 1 MiB")               \
     X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json", "",              \
       "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks")         \
     X("clean.mode", clean_mode, ENUM, "balanced", 0, 0, "fast|balanced|precision|recall|raw", "",  \

@@ -175,6 +175,19 @@ void tm_doc_warn(struct tm_doc *d, const char *code, const char *stage, const ch
 /* The line of `textmill extract` (cleaning alone), newline included; out is cleared first. */
 bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out);
 
+/* Files that hold several documents in one piece: RSS, Atom, JSON Feed, NITF, NewsML-G2, X API v2,
+ * arrays of envelopes. */
+struct tm_split;
+/* Whether the beginning of a file looks like one. */
+bool tm_split_looks(const char *data, size_t len);
+enum tm_status tm_split_create(const char *data, size_t len, struct tm_split **ret_split,
+                               struct tm_err *err);
+void tm_split_destroy(struct tm_split *s);
+size_t tm_split_count(const struct tm_split *s);
+/* The envelope of document i, valid until the next call; NULL: no memory. *ret_error is not NULL
+ * when it may not be used, and says why. */
+const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len, const char **ret_error);
+
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);
 /* Of a stream: create, update, finish (frees). */

@@ -97,8 +97,8 @@ static bool numbers(const char *s, unsigned out[3])
     return is_day(out[0], out[1], out[2]);
 }
 
-/* "31. Januar 2026", "31 de enero de 2026", "31st January, 2026". */
-static bool day_month_year(const char *s, unsigned out[3])
+/* "31. Januar 2026", "31 de enero de 2026", "31st January, 2026"; where it ends, NULL: no date. */
+static const char *day_month_year(const char *s, unsigned out[3])
 {
     out[2] = number(&s, 2);
     if (strncasecmp(s, "st", 2) == 0 || strncasecmp(s, "nd", 2) == 0 ||
@@ -112,7 +112,7 @@ static bool day_month_year(const char *s, unsigned out[3])
     if (strncasecmp(s, "de ", 3) == 0)
         s += 3;
     out[0] = number(&s, 4);
-    return !is_digit(*s) && is_day(out[0], out[1], out[2]);
+    return !is_digit(*s) && is_day(out[0], out[1], out[2]) ? s : NULL;
 }
 
 /* "January 31, 2026". */
@@ -129,6 +129,26 @@ static bool month_day_year(const char *s, unsigned out[3])
     return !is_digit(*s) && is_day(out[0], out[1], out[2]);
 }
 
+/* "15:04:05 +0100" behind a date, as mails have it; as "T15:04:05+01:00" in out, empty: none. */
+static void clock_time(const char *s, char out[24])
+{
+    unsigned h = 0, m = 0, sec = 0;
+    int n = 0;
+    out[0] = '\0';
+    if (sscanf(s, " %2u:%2u%n", &h, &m, &n) < 2 || h > 23 || m > 59)
+        return;
+    s += n;
+    if (*s == ':' && is_digit(s[1])) {
+        s++;
+        sec = number(&s, 2);
+    }
+    s = skip(s, " ");
+    if ((*s == '+' || *s == '-') && strspn(s + 1, "0123456789") == 4)
+        snprintf(out, 24, "T%02u:%02u:%02u%c%.2s:%.2s", h, m, TM_MIN(sec, 59u), *s, s + 1, s + 3);
+    else if (strncmp(s, "GMT", 3) == 0 || strncmp(s, "UT", 2) == 0 || *s == 'Z')
+        snprintf(out, 24, "T%02u:%02u:%02uZ", h, m, TM_MIN(sec, 59u));
+}
+
 const char *tm_meta_date(struct tm_arena *arena, const char *s)
 {
     const char *at = s;
@@ -143,8 +163,15 @@ const char *tm_meta_date(struct tm_arena *arena, const char *s)
     for (const char *p = s; *p != '\0'; p++) {
         unsigned d[3];
         bool inside = p > s && (is_digit(p[-1]) || ((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z'));
-        if (!inside &&
-            (is_digit(*p) ? numbers(p, d) || day_month_year(p, d) : month_day_year(p, d)))
+        if (inside)
+            continue;
+        const char *end = is_digit(*p) && !numbers(p, d) ? day_month_year(p, d) : NULL;
+        if (end != NULL) {
+            char time[24];
+            clock_time(end, time);
+            return tm_arena_printf(arena, "%04u-%02u-%02u%s", d[0], d[1], d[2], time);
+        }
+        if (is_digit(*p) ? numbers(p, d) : month_day_year(p, d))
             return tm_arena_printf(arena, "%04u-%02u-%02u", d[0], d[1], d[2]);
     }
     return NULL;
