@@ -49,14 +49,11 @@ static enum jsonl_result split_next(struct records *r, size_t *budget, struct tm
     }
     if (r->split_at >= tm_split_count(r->split))
         return JSONL_END;
-    const char *error = NULL;
-    r->text = tm_split_record(r->split, r->split_at++, &r->len, &error);
+    r->text = tm_split_record(r->split, r->split_at++, &r->len);
     r->number = (int64_t)r->split_at;
     r->end = r->split_at;
     if (r->text == NULL)
         return records_bad(r, r->end, TM_NOMEM, "no memory for a document");
-    if (error != NULL)
-        return records_bad(r, r->end, TM_BADINPUT, error);
     return r->len > r->cap ? records_bad(r, r->end, TM_TOOLARGE, "the document is too large")
                            : JSONL_LINE;
 }

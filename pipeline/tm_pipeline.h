@@ -184,9 +184,9 @@ enum tm_status tm_split_create(const char *data, size_t len, struct tm_split **r
                                struct tm_err *err);
 void tm_split_destroy(struct tm_split *s);
 size_t tm_split_count(const struct tm_split *s);
-/* The envelope of document i, valid until the next call; NULL: no memory. *ret_error is not NULL
- * when it may not be used, and says why. */
-const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len, const char **ret_error);
+/* The envelope of document i, valid until the next call; NULL: no memory. One that may not be used
+ * has a member "error", which fails it when it is read. */
+const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len);
 
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);

@@ -52,4 +52,4 @@ def run_textmill(tool, paths):
     """{path: name of the encoding}"""
     run = subprocess.run([tool, "extract", "--mode", "raw", *paths], stdout=subprocess.PIPE, check=False)
     lines = [json.loads(line) for line in run.stdout.decode("utf-8").splitlines()]
-    return {line["source"]: line.get("cleaning", {}).get("encoding", "") for line in lines}
+    return {line["source"]: line["cleaning"]["encoding"] for line in lines if "cleaning" in line}

@@ -318,6 +318,8 @@ bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out)
         put_string(out, "stage", d->err_stage);
         put_string(out, "message", d->err.text);
         tm_buf_putc(out, '}');
+        if (d->cleaning.encoding != NULL) /* how far it came */
+            put_cleaning(out, &d->cleaning);
     } else {
         put_string(out, "title", d->title);
         put_key(out, "text");

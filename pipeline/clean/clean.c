@@ -300,8 +300,10 @@ static enum tm_status decode(struct tm_cleaner *c, struct tm_doc *doc, const str
                                          &c->decoded, d, err);
     if (s != TM_OK)
         return s;
-    doc->cleaning.encoding = d->encoding;
-    doc->cleaning.encoding_source = bytes ? d->source : "declared";
+    if (bytes || doc->cleaning.encoding == NULL || doc->cleaning.encoding_source == NULL) {
+        doc->cleaning.encoding = d->encoding;
+        doc->cleaning.encoding_source = bytes ? d->source : "declared";
+    }
     doc->cleaning.replaced_chars = d->replaced;
     doc->cleaning.chars_in = tm_utf8_count(d->text, d->len);
     if (d->unknown_label)

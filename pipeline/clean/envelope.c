@@ -265,8 +265,16 @@ enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len
         json_decref(own);
         return tm_err_set(err, TM_NOMEM, "no memory for the envelope");
     }
+    /* What split.c adds: the encoding that the file had. */
+    const json_t *encoding = json_object_get(root, "file_encoding");
+    doc->cleaning.encoding = json_string_value(encoding);
+    doc->cleaning.encoding_source =
+        json_string_value(json_object_get(root, "file_encoding_source"));
     const json_t *refused = json_object_get(own, "error");
-    if (own != root && json_is_string(refused))
+    if ((own != root || encoding != NULL) && json_is_string(refused)) {
+        const char *id = json_string_value(json_object_get(own, "id"));
+        doc->id = id != NULL ? id : doc->id;
         return tm_err_set(err, TM_BADINPUT, "%s", json_string_value(refused));
+    }
     return get_fields(doc, own, ret, err);
 }

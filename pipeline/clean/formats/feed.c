@@ -77,8 +77,10 @@ static void put_payload(json_t *o, xmlNode *item)
     teaser = teaser && best.len < TEASER_MOST;
     if (best.len > 0)
         json_object_set_new(o, "html", json_stringn(best.data, best.len));
-    else
+    else if (json_object_get(o, "title") != NULL)
         json_object_set_new(o, "html", json_deep_copy(json_object_get(o, "title")));
+    else
+        json_object_set_new(o, "error", json_string("the item has neither text nor title"));
     if (teaser)
         json_object_set_new(o, "meta", json_pack("{s:b}", "teaser", 1));
 }

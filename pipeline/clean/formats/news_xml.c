@@ -163,13 +163,11 @@ static void put_news_item(json_t *records, xmlNode *item)
     else
         tm_xml_put(o, "text", tm_xml_child(meta, "description"));
     if (json_object_get(o, "html") == NULL && json_object_get(o, "text") == NULL) {
-        json_object_clear(o);
         json_object_set_new(o, "error", json_string("the news item has no text"));
     }
     if (!is_usable(item, &status)) {
         json_t *why = json_sprintf("pubStatus is \"%.60s\": its publisher does not want it used",
                                    status.data);
-        json_object_clear(o);
         json_object_set_new(o, "error", why);
     }
     json_array_append_new(records, o);

@@ -127,6 +127,17 @@ enum tm_status tm_split_create(const char *data, size_t len, struct tm_split **r
                                            : split_xml(d.text, d.len, split->records, &why);
     if (ok && json_array_size(split->records) > RECORDS_MOST)
         ok = tm_err_set(&why, TM_TOOLARGE, "more than %d documents", RECORDS_MOST) == TM_OK;
+    if (ok && json_array_size(split->records) == 0)
+        json_array_append_new(split->records,
+                              json_pack("{s:s}", "error", "there is no document in it"));
+    /* What the envelopes are is UTF-8; what the file was is worth telling. */
+    json_t *o;
+    size_t i;
+    json_array_foreach(split->records, i, o)
+    {
+        json_object_set_new(o, "file_encoding", json_string(d.encoding));
+        json_object_set_new(o, "file_encoding_source", json_string(d.source));
+    }
     if (!ok) {
         tm_split_destroy(split);
         return tm_err_set(err, why.status, "%s", why.text);
@@ -149,12 +160,11 @@ size_t tm_split_count(const struct tm_split *s)
     return json_array_size(s->records);
 }
 
-const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len, const char **ret_error)
+const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len)
 {
-    json_t *o = json_array_get(s->records, i), *why = json_object_get(o, "error");
+    json_t *o = json_array_get(s->records, i);
     free(s->text);
     s->text = json_dumps(o, JSON_COMPACT | JSON_ENCODE_ANY);
     *ret_len = s->text == NULL ? 0 : strlen(s->text);
-    *ret_error = json_object_size(o) == 1 && json_is_string(why) ? json_string_value(why) : NULL;
     return s->text;
 }
