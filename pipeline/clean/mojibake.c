@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unicode/uchar.h>
 
-enum { ROUNDS = 6, LOST = 0x1a };
+enum { ROUNDS = 6, LOST = 0x1a, MOST = 1 << 20 /* bytes of a line that is looked at */ };
 
 /* One reading of a line as UTF-8. */
 struct reading {
@@ -25,6 +25,8 @@ static int byte_of(const struct tm_mojibake_table *t, uint32_t cp)
         return (int)cp;
     if (cp == 0xfffd)
         return LOST; /* a byte was lost here */
+    if (cp < 0x100 && t->high[cp - 0x80] == cp)
+        return (int)cp;
     for (int i = 0; i < 128; i++)
         if (t->high[i] == cp)
             return 0x80 + i;
@@ -58,6 +60,8 @@ static bool encode(const struct tm_mojibake_table *t, const char *s, size_t n, s
         if (byte < 0 || !tm_buf_putc(out, (char)byte))
             return false;
         bool goes_on = open > 0 && ((byte & 0xc0) == 0x80 || byte == LOST);
+        if (open > 0 && !goes_on && byte != ' ' && byte != '?')
+            return false;
         if (goes_on) {
             open--;
         } else if (byte >= 0x80) {
@@ -65,6 +69,8 @@ static bool encode(const struct tm_mojibake_table *t, const char *s, size_t n, s
             if (open == 0 && !may_stand(byte))
                 return false;
             open -= open > 0;
+        } else {
+            open = 0;
         }
         i += step;
     }
@@ -228,7 +234,10 @@ static bool mend_parts(const char *s, size_t n, struct tm_buf *out)
         while (at < n && count < sizeof bytes) {
             size_t step = tm_utf8_decode(s + at, n - at, &cp);
             int byte = step == 0 || cp < 0x80 ? -1 : byte_of(&tm_mojibake_tables[1], cp);
-            if (byte < 0x80)
+            bool follows = count > 0 && (byte & 0xc0) == 0x80;
+            bool leads =
+                (count == 0 || count == 3) && byte >= 0x80 && wanted((unsigned char)byte) > 0;
+            if (!follows && !leads)
                 break;
             bytes[count++] = (unsigned char)byte;
             at += step;
@@ -297,7 +306,7 @@ bool tm_mojibake_mend(const char *s, size_t n, struct tm_buf *out, struct tm_buf
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf mended = {0};
     bool any = false;
-    for (int round = 0; round < ROUNDS && is_suspect(s, n); round++) {
+    for (int round = 0; round < ROUNDS && n <= MOST && is_suspect(s, n); round++) {
         if (!mend_once(s, n, &mended, scratch))
             break;
         tm_buf_clear(out);

@@ -133,12 +133,24 @@ static void test_last_heading(void **state)
     tm_doc_destroy(doc);
 }
 
+/* When most of an article looks like furniture, it is what the page has to say. */
+static void test_guard(void **state)
+{
+    (void)state;
+    struct tm_doc *doc = clean_mode(
+        "balanced", "<article><p>12 March 2024</p><p>13 March 2024, 14:00</p><p>14 March 2024</p>"
+                    "<p>Days of fog.</p></article>");
+    assert_non_null(strstr(doc->text, "13 March 2024"));
+    assert_int_equal(removed(doc, "meta"), 0);
+    tm_doc_destroy(doc);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_modes),        cmocka_unit_test(test_confidence),
         cmocka_unit_test(test_lines),        cmocka_unit_test(test_repeated),
-        cmocka_unit_test(test_last_heading),
+        cmocka_unit_test(test_last_heading), cmocka_unit_test(test_guard),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -92,6 +92,10 @@ static uint8_t phrase_rule(const struct line *line, bool last)
     size_t n;
     const char *s = bare(line->text, line->len, &n);
     for (const struct tm_phrase *p = tm_phrases; p->text != NULL; p++) {
+        char first = p->text[0]; /* most are done with here */
+        if (p->place == TM_PHRASE_HOLDS ? !last
+                                        : first != line->text[0] && (n == 0 || first != s[0]))
+            continue;
         size_t len = strlen(p->text);
         switch ((enum tm_phrase_place)p->place) {
         case TM_PHRASE_WHOLE:
@@ -105,7 +109,7 @@ static uint8_t phrase_rule(const struct line *line, bool last)
                 return p->rule;
             break;
         case TM_PHRASE_HOLDS:
-            if (last && strstr(line->text, p->text) != NULL)
+            if (strstr(line->text, p->text) != NULL)
                 return p->rule;
             break;
         }
@@ -221,9 +225,13 @@ void tm_lines_filter(struct tm_extract *x, const char *title, struct tm_writer *
     struct filter f = {.x = x, .w = w, .slots = 64};
     while (f.slots < 2 * kept)
         f.slots *= 2;
+    uint32_t removed[TM_RULE_COUNT], chars = tm_extract_kept(x, NULL);
     tm_buf_clear(&x->scores_);
-    if (kept < 2 || !tm_buf_reserve(&x->scores_, f.slots * sizeof *f.seen))
+    tm_buf_clear(&x->candidates_); /* of no use any more: what is kept now, for the guard */
+    if (kept < 2 || !tm_buf_reserve(&x->scores_, f.slots * sizeof *f.seen) ||
+        !tm_buf_append(&x->candidates_, x->keep, n))
         return;
+    memcpy(removed, w->removed, sizeof removed);
     f.seen = (uint64_t *)x->scores_.data;
     memset(f.seen, 0, f.slots * sizeof *f.seen);
     if (title != NULL)
@@ -241,4 +249,8 @@ void tm_lines_filter(struct tm_extract *x, const char *title, struct tm_writer *
         nth++;
     }
     drop_last_headings(&f);
+    if (2 * tm_extract_kept(x, NULL) < chars) { /* a list of dates, say, is what it is */
+        memcpy(x->keep, x->candidates_.data, n);
+        memcpy(w->removed, removed, sizeof removed);
+    }
 }
