@@ -1,5 +1,6 @@
 /* extract: cleaning alone. One JSON line a document, in input order; a file that yields nothing
  * still gets its line, with the error. */
+#include "compare.h"
 #include "verbs.h"
 #include "tm_ingest.h"
 
@@ -19,7 +20,8 @@ struct state {
     void *stage, *worker;
     struct tm_buf bytes, out;
     FILE *to;
-    bool failed; /* some document gave nothing */
+    struct compare *compare; /* NULL: print the lines */
+    bool failed;             /* some document gave nothing */
 };
 
 /* A process that works on every nth file. Its pipe brings for each file how many bytes of lines
@@ -28,6 +30,15 @@ struct helper {
     pid_t pid;
     FILE *from;
 };
+
+/* One line of the result, or what a helper sends of it. */
+static bool put_line(struct state *st, const char *line, size_t n)
+{
+    if (st->compare == NULL || st->to != stdout)
+        return fwrite(line, 1, n, st->to) == n;
+    compare_line(st->compare, line, n);
+    return true;
+}
 
 /* Cleans one record and prints its line. */
 static enum exit_code extract_one(struct state *st, const char *path, int64_t line,
@@ -48,7 +59,7 @@ static enum exit_code extract_one(struct state *st, const char *path, int64_t li
         code = verb_fail_err(st->args, &err);
     else if (!tm_doc_extract_json(doc, &st->out))
         code = verb_fail(st->args, EXIT_INTERNAL, "out of memory");
-    else if (fwrite(st->out.data, 1, st->out.len, st->to) != st->out.len)
+    else if (!put_line(st, st->out.data, st->out.len))
         code = verb_fail(st->args, EXIT_IO, "the output cannot be written");
     st->failed |= doc->err.status != TM_OK;
     tm_doc_destroy(doc);
@@ -150,7 +161,14 @@ static bool print_lines(struct state *st, struct helper *h)
     tm_buf_clear(&st->out);
     if (!tm_buf_reserve(&st->out, n) || fread(st->out.data, 1, n, h->from) != n)
         return false;
-    return fwrite(st->out.data, 1, n, stdout) == n;
+    for (size_t at = 0; at < n;) {
+        const char *line = st->out.data + at, *end = memchr(line, '\n', n - at);
+        size_t len = end == NULL ? n - at : (size_t)(end - line) + 1;
+        if (!put_line(st, line, len))
+            return false;
+        at += len;
+    }
+    return true;
 }
 
 /* The files go round the helpers, so their lines are there in order. A helper that dies takes the
@@ -213,6 +231,9 @@ static enum exit_code extract_all(struct state *st)
             tm_conf_set(&st->conf, tm_conf_find(tm_conf_keys, path), value, NULL, &err) != TM_OK)
             return verb_fail(a, EXIT_USAGE, "--%s: %s", keys[i], err.text);
     }
+    const char *gold = args_get(a, "compare");
+    if (gold != NULL && compare_open(gold, &st->compare, &err) != TM_OK)
+        return verb_fail(a, EXIT_NOINPUT, "--compare: %s", err.text);
     enum exit_code code = count_jobs(a, &jobs);
     if (code == EXIT_OK && jobs > 1) {
         code = extract_together(st, jobs);
@@ -226,6 +247,9 @@ static enum exit_code extract_all(struct state *st)
         tm_stage_clean.worker_destroy(st->stage, st->worker);
         tm_stage_clean.destroy(st->stage);
     }
+    if (code == EXIT_OK && st->compare != NULL && compare_scores(st->compare, &st->out))
+        fwrite(st->out.data, 1, st->out.len, stdout);
+    compare_close(st->compare);
     if (code == EXIT_OK && fflush(stdout) != 0)
         code = verb_fail(a, EXIT_IO, "standard output: %s", strerror(errno));
     return code != EXIT_OK ? code : st->failed ? EXIT_DEAD : EXIT_OK;
@@ -245,6 +269,8 @@ static enum exit_code run(const struct args *a)
 }
 
 static const struct verb_option options[] = {
+    {"compare", '\0', "GOLD",
+     "print how near the texts come to those of GOLD (JSON), not the texts"},
     {"kind", '\0', "KIND", "auto, news, social, text or json"},
     {"jobs", 'j', "N", "processes that share the files (default: one a core)"},
     {"mode", '\0', "MODE", "fast, balanced, precision, recall or raw"},

@@ -201,6 +201,28 @@ class Formats(unittest.TestCase):
         self.assertEqual(two["text"], PROSE)
         self.assertEqual((three["line"], three["error"]["code"]), (3, "E_EMPTY"))
 
+    def test_compare(self):
+        gold = {"one": {"articleBody": PROSE}, "two": {"articleBody": "Nothing of it is here at all."},
+                "http://x.example/": {"file": "three.html", "with": ["closed for\u00a0three days", "absent"],
+                                      "without": ["in the fog", "absent"]}}
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "gold.json"), "w", encoding="utf-8") as file:
+                json.dump(gold, file)
+            paths = [os.path.join(folder, name) for name in ("one.html", "two.html.gz", "three.html", "unknown.html")]
+            page = f"<html><body><article><p>{PROSE}</p></article></body></html>".encode()
+            for path in paths:
+                with open(path, "wb") as file:
+                    file.write(gzip.compress(page) if path.endswith(".gz") else page)
+            for jobs in ("1", "3"):
+                run = subprocess.run([TEXTMILL, "extract", "-j", jobs, "--compare", os.path.join(folder, "gold.json"),
+                                      *paths], capture_output=True, check=True)
+                self.assertEqual(json.loads(run.stdout), {
+                    "text": {"pages": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5},
+                    "segments": {"pages": 1, "precision": 0.5, "recall": 0.5, "f1": 0.5}})
+            run = subprocess.run([TEXTMILL, "extract", "--compare", os.path.join(folder, "none.json"), *paths],
+                                 capture_output=True, check=False)
+            self.assertEqual(run.returncode, 66)
+
     def test_parallel_is_in_order(self):
         with tempfile.TemporaryDirectory() as folder:
             paths = []
