@@ -11,16 +11,19 @@ struct candidate {
     const char *method;
     uint8_t *dead, *gone, *keep; /* as in tm_extract */
     uint32_t chars;
+    double trust;
 };
 
-/* In order of trust: the first wins a tie. */
+/* The first wins a tie. trust is added to a candidate's agreement: the last is the weakest alone.
+ */
 static const struct {
     const char *method;
     uint32_t (*find)(struct tm_extract *x);
+    double trust;
 } finders[] = {
-    {"readability", tm_readability_find},
-    {"landmark", tm_landmark_find},
-    {"gravity", tm_gravity_find},
+    {"readability", tm_readability_find, 0.05},
+    {"landmark", tm_landmark_find, 0.05},
+    {"gravity", tm_gravity_find, 0},
 };
 enum { FINDERS = TM_COUNTOF(finders) };
 
@@ -64,7 +67,8 @@ static size_t find_all(struct tm_extract *x, struct candidate *out, uint8_t *roo
     for (size_t i = 0; i < FINDERS; i++) {
         struct candidate *c = &out[count];
         uint8_t *at = room + count * (nodes + pieces + blocks);
-        *c = (struct candidate){finders[i].method, at, at + nodes, at + nodes + pieces, 0};
+        *c = (struct candidate){finders[i].method,   at, at + nodes,
+                                at + nodes + pieces, 0,  finders[i].trust};
         memset(x->dead, 0, nodes);
         c->chars = finders[i].find(x);
         if (c->chars < ENOUGH)
@@ -117,7 +121,7 @@ static size_t medoid(const struct tm_page *p, const struct candidate *c, size_t 
         }
     }
     for (size_t i = 1; i < n; i++)
-        if (sums[i] > sums[best])
+        if (sums[i] + c[i].trust > sums[best] + c[best].trust)
             best = i;
     *ret_mean = n > 1 ? sums[best] / (double)(n - 1) : -1;
     return best;
