@@ -337,8 +337,12 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     enum tm_sniffed form = form_of(&p, d.text, d.len);
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
     if (form == TM_SNIFFED_TEXT) {
-        doc->cleaning.method = "text";
-        tm_text_write(&c->writer, d.text, d.len, p.kind != KIND_SOCIAL);
+        bool markdown = tm_markdown_is(p.path, p.content_type);
+        doc->cleaning.method = markdown ? "markdown" : "text";
+        if (markdown)
+            tm_markdown_write(&c->writer, d.text, d.len);
+        else
+            tm_text_write(&c->writer, d.text, d.len, p.kind != KIND_SOCIAL);
     } else {
         s = clean_markup(stage, c, doc, &d, form == TM_SNIFFED_XML, deadline, err);
     }
