@@ -22,10 +22,12 @@
       "Leave a file alone until it has not changed for this long; 0 for writers that rename")      \
     X("source.spool.rescan_ms", source_spool_rescan_ms, INT, "2000", 10, 3600000, "", "ms",        \
       "Look at the whole folder this often, whatever inotify says")                                \
-    X("source.spool.format", source_spool_format, ENUM, "auto", 0, 0, "auto|document|jsonl", "",   \
-      "One document a file, or one a line; auto goes by the name (.jsonl, .ndjson)")               \
+    X("source.spool.format", source_spool_format, ENUM, "auto", 0, 0,                              \
+      "auto|document|jsonl|feed|warc|csv|mail", "",                                                \
+      "How files hold documents: one each, or several; auto goes by the name, else by how the "    \
+      "file begins")                                                                               \
     X("source.spool.max_expansion", source_spool_max_expansion, INT, "100", 1, 100000, "", "",     \
-      "Most bytes a .gz file may give for each of its own, once past 1 MiB")                       \
+      "Most bytes a .gz or .zst file may give for each of its own, once past 1 MiB")               \
     X("source.kafka.brokers", source_kafka_brokers, STR, "", 0, 0, "", "",                         \
       "Where to find the cluster to take documents from: host:port, several with commas")          \
     X("source.kafka.topics", source_kafka_topics, WORDS, "", 0, 0, "", "",                         \
@@ -46,6 +48,9 @@
     X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json|none", "",         \
       "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks; none "   \
       "passes their bytes on unread")                                                              \
+    X("clean.mode", clean_mode, ENUM, "balanced", 0, 0, "fast|balanced|precision|recall|raw", "",  \
+      "How the article of a page is found: one candidate, the candidate that agrees most with "    \
+      "the others, only what two of them keep, what any of them keeps, or all text")               \
     X("clean.max_bytes", clean_max_bytes, INT, "20971520", 1024, 1073741824, "", "bytes",          \
       "Largest document, after decompression")                                                     \
     X("clean.max_nodes", clean_max_nodes, INT, "200000", 100, 100000000, "", "nodes",              \

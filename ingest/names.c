@@ -27,17 +27,16 @@ bool name_is_temporary(const char *name)
     return false;
 }
 
-bool name_is_gzip(const char *name)
-{
-    return ends_with(name, strlen(name), ".gz");
-}
-
-bool name_is_jsonl(const char *name)
+enum compression name_compression(const char *name)
 {
     size_t n = strlen(name);
-    if (name_is_gzip(name))
-        n -= strlen(".gz");
-    return ends_with(name, n, ".jsonl") || ends_with(name, n, ".ndjson");
+    return ends_with(name, n, ".gz") ? GZIP : ends_with(name, n, ".zst") ? ZSTD : PLAIN;
+}
+
+size_t name_compressed_suffix(const char *name)
+{
+    static const size_t lengths[] = {[PLAIN] = 0, [GZIP] = 3, [ZSTD] = 4};
+    return lengths[name_compression(name)];
 }
 
 /* Length of the character at s that may stay as it is; 0: its first byte must be escaped. */

@@ -6,10 +6,11 @@
 
 /* Still being written by somebody, or hidden: ".x", "#x#", "x~", "x.tmp", "x.part" … */
 bool name_is_temporary(const char *name);
-/* ".gz", in any case. */
-bool name_is_gzip(const char *name);
-/* One document a line: ".jsonl" or ".ndjson", perhaps with ".gz". */
-bool name_is_jsonl(const char *name);
+/* How a file is compressed, by its name: ".gz", ".zst", in any case. */
+enum compression { PLAIN, GZIP, ZSTD };
+enum compression name_compression(const char *name);
+/* Bytes of that suffix; 0: none. */
+size_t name_compressed_suffix(const char *name);
 /* Appends a relative path that any file system and any reader of UTF-8 can take: control
  * characters, bytes that are not UTF-8 and a leading '-' or '.' of a component become %XX; so does
  * '%' itself where two hex digits follow, so that two paths never become one. */

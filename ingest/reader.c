@@ -5,8 +5,8 @@
  * the source thread stays responsive. Of a many-document file one record is held back, because the
  * last one must say that it is the last. */
 #include "spool.h"
-#include "jsonl.h"
 #include "names.h"
+#include "records.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +34,8 @@ struct reader {
     struct tm_doc *held;
     enum jsonl_result ready; /* a line is waiting for memory, unless JSONL_AGAIN */
     struct stream stream;
-    struct jsonl lines;
+    const struct format *format; /* of a file of several documents */
+    struct records records;
 };
 
 static const char stage_name[] = "source";
@@ -53,6 +54,20 @@ static char *displayed(const char *path)
     return NULL;
 }
 
+/* The format of a file of several documents: as configured, by its name, or by how it begins. */
+static const struct format *find_format(const struct tm_conf *conf, const char *path, int fd)
+{
+    char head[4096];
+    const char *named = conf->source_spool_format;
+    if (strcmp(named, "auto") != 0)
+        return format_named(named);
+    const struct format *f = format_of_name(path);
+    ssize_t n = f == NULL && fd >= 0 && name_compression(path) == PLAIN
+                    ? pread(fd, head, sizeof head, 0)
+                    : 0;
+    return n > 0 ? format_of_bytes(head, (size_t)n) : f;
+}
+
 struct reader *reader_create(const struct tm_conf *conf, struct lane *lane, int fd,
                              const struct stat *st, const struct tm_err *err)
 {
@@ -67,15 +82,18 @@ struct reader *reader_create(const struct tm_conf *conf, struct lane *lane, int 
     r->st = *st;
     r->err = *err;
     r->ready = JSONL_AGAIN;
+    r->format = find_format(conf, lane->path, fd);
+    lane->many = r->format != NULL;
     r->display = displayed(lane->path);
     r->sha = tm_sha256_create();
     if (r->display == NULL || r->sha == NULL) {
         reader_destroy(r);
         return NULL;
     }
-    /* gzip adds a little to what it cannot shrink; beyond that such a file is too large as well. */
+    /* Compression adds a little to what it cannot shrink; beyond that such a file is too large as
+     * well. */
     int64_t most = conf->clean_max_bytes;
-    if (name_is_gzip(lane->path))
+    if (name_compression(lane->path) != PLAIN)
         most += most / 1000 + 4096;
     if (fd >= 0 && !lane->many && r->st.st_size > most)
         tm_err_set(&r->err, TM_TOOLARGE, "has %lld bytes, more than %lld", (long long)r->st.st_size,
@@ -91,8 +109,8 @@ void reader_destroy(struct reader *r)
     if (r->sha != NULL)
         tm_sha256_finish(r->sha, unused);
     tm_doc_destroy(r->held);
-    if (r->lines.in != NULL) {
-        jsonl_finish(&r->lines);
+    if (r->records.in != NULL) {
+        records_finish(&r->records);
         stream_close(&r->stream);
     }
     tm_closep(&r->fd);
@@ -185,12 +203,12 @@ static uint64_t expansion_limit(const struct reader *r)
 }
 
 /* All of a compressed file into the document. */
-static void read_gzip(struct reader *r, struct tm_doc *d)
+static void read_packed(struct reader *r, struct tm_doc *d)
 {
     struct tm_err err = {0};
     struct tm_buf b = {0};
     uint64_t most = TM_MIN(expansion_limit(r), (uint64_t)r->conf->clean_max_bytes);
-    enum tm_status s = stream_open(&r->stream, r->fd, true, most, &err);
+    enum tm_status s = stream_open(&r->stream, r->fd, name_compression(r->lane->path), most, &err);
     for (bool more = true; s == TM_OK && more;) {
         size_t n = 0;
         s = tm_buf_reserve(&b, CHUNK) ? stream_read(&r->stream, b.data + b.len, CHUNK, &n, &err)
@@ -240,8 +258,8 @@ static enum step read_document(struct reader *r, struct tm_doc **ret_doc)
         return STEP_NOMEM;
     if (r->err.status != TM_OK)
         tm_doc_fail(d, stage_name, r->err.status, "%s", r->err.text);
-    else if (name_is_gzip(r->lane->path))
-        read_gzip(r, d);
+    else if (name_compression(r->lane->path) != PLAIN)
+        read_packed(r, d);
     else
         read_plain(r, d);
     if (r->err.status == TM_OK && has_changed(r))
@@ -257,7 +275,7 @@ static enum step read_document(struct reader *r, struct tm_doc **ret_doc)
 /* The document of the line that was read last, or of the trouble that ends the file. */
 static struct tm_doc *line_doc(struct reader *r, enum jsonl_result what)
 {
-    struct jsonl *j = &r->lines;
+    struct records *j = &r->records;
     struct tm_doc *d = make_doc(r);
     if (d == NULL)
         return NULL;
@@ -268,8 +286,7 @@ static struct tm_doc *line_doc(struct reader *r, enum jsonl_result what)
     if (what == JSONL_ERROR)
         tm_doc_fail(d, stage_name, r->err.status, "%s", r->err.text);
     else if (what == JSONL_LONG)
-        tm_doc_fail(d, stage_name, j->line.failed ? TM_NOMEM : TM_TOOLARGE,
-                    "line %lld has more than %zu bytes", (long long)j->number, j->cap);
+        tm_doc_fail(d, stage_name, j->why.status, "%s", j->why.text);
     else if ((d->rec.data = tm_arena_strndup(d->arena, j->text, j->len)) == NULL)
         tm_doc_nomem(d, stage_name);
     else
@@ -288,7 +305,7 @@ static enum step last_line(struct reader *r, struct tm_doc **ret_doc)
         if (r->held == NULL)
             return STEP_NOMEM;
         r->held->rec.line = 1;
-        r->held->rec.end_offset = r->lines.offset;
+        r->held->rec.end_offset = r->records.lines.offset;
     }
     r->held->rec.last = true;
     *ret_doc = TM_TAKE(r->held);
@@ -303,7 +320,7 @@ static enum step read_line(struct reader *r, struct tm_doc **ret_doc)
         if (r->ready == JSONL_AGAIN && r->err.status != TM_OK)
             r->ready = JSONL_ERROR;
         if (r->ready == JSONL_AGAIN)
-            r->ready = jsonl_next(&r->lines, &budget, &r->err);
+            r->ready = records_next(&r->records, &budget, &r->err);
         if (r->ready == JSONL_AGAIN)
             return STEP_AGAIN;
         if (r->ready == JSONL_END && r->err.status == TM_OK && has_changed(r)) {
@@ -328,13 +345,12 @@ static enum step read_line(struct reader *r, struct tm_doc **ret_doc)
 /* Prepares reading from the beginning. */
 static void rewind_lines(struct reader *r)
 {
-    if (r->lines.in != NULL) {
-        jsonl_finish(&r->lines);
+    if (r->records.in != NULL) {
+        records_finish(&r->records);
         stream_close(&r->stream);
     }
-    bool gzip = name_is_gzip(r->lane->path);
-    stream_open(&r->stream, r->fd, gzip, expansion_limit(r), &r->err);
-    jsonl_init(&r->lines, &r->stream, (size_t)r->conf->clean_max_bytes);
+    stream_open(&r->stream, r->fd, name_compression(r->lane->path), expansion_limit(r), &r->err);
+    records_init(&r->records, r->format, &r->stream, (size_t)r->conf->clean_max_bytes);
 }
 
 static enum step resume_step(struct reader *r, tm_resume_fn *resume, void *arg, bool *ret_dead)
@@ -361,7 +377,8 @@ static enum step resume_step(struct reader *r, tm_resume_fn *resume, void *arg, 
 static enum step skip_step(struct reader *r)
 {
     size_t budget = SLICE;
-    enum jsonl_result at = jsonl_skip(&r->lines, r->resume.input_offset, &budget, &r->err);
+    enum jsonl_result at =
+        records_skip(&r->records, r->resume.input_offset, r->resume.next, &budget, &r->err);
     if (at == JSONL_AGAIN)
         return STEP_AGAIN;
     if (at == JSONL_LINE) {

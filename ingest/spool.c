@@ -181,13 +181,6 @@ static enum tm_status spool_create(void **ret_self, const struct tm_conf *conf,
 
 /* ---- the next file ---- */
 
-static bool is_many(const struct tm_conf *conf, const char *path)
-{
-    if (strcmp(conf->source_spool_format, "auto") == 0)
-        return name_is_jsonl(path);
-    return strcmp(conf->source_spool_format, "jsonl") == 0;
-}
-
 /* Makes path the present lane; false when memory is short. */
 static bool begin_lane(struct spool *sp, const char *path, bool claimed, bool leftover)
 {
@@ -196,7 +189,6 @@ static bool begin_lane(struct spool *sp, const char *path, bool claimed, bool le
         lane_free(l);
         return false;
     }
-    l->many = is_many(sp->conf, path);
     l->claimed = claimed;
     l->leftover = leftover;
     sp->lane = l;
@@ -349,7 +341,7 @@ static void set_total(struct spool *sp, const struct tm_record *rec)
 {
     uint64_t left = sp->scan.n - sp->scan.next + sp->n_leftovers - sp->next_leftover;
     uint64_t read = rec->end_offset, size = (uint64_t)sp->lane_size;
-    bool known = rec->last || !name_is_gzip(rec->path);
+    bool known = rec->last || name_compression(rec->path) == PLAIN;
     if (!rec->last && read > 0 && size > read)
         left += (size - read) * (rec->seq + 1) / read;
     atomic_store_explicit(&sp->total, known ? sp->taken + left : 0, memory_order_relaxed);

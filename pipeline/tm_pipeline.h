@@ -97,12 +97,18 @@ struct tm_cleaning {
     const char *method; /* "landmark", "baseline", "text", … */
     double confidence;  /* < 0: not known */
     uint64_t chars_in, chars_out;
-    const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|default */
+    const char *encoding, *encoding_source; /* bom|header|meta|utf8|declared|detector|default */
     uint32_t replaced_chars;
+    uint32_t mojibake_fixed; /* stretches of text that had been misread on their way */
     const struct tm_removed *removed;
     size_t n_removed;
     const char *const *flags;
     size_t n_flags; /* "bidi_controls", "depth_capped", … */
+};
+
+struct tm_lang_alternative {
+    const char *code;
+    double score;
 };
 
 struct tm_warning {
@@ -117,7 +123,10 @@ struct tm_doc {
     /* from the envelope and the page; NULL where unknown */
     const char *id; /* the user's, or the delivery identity */
     const char *title, *url, *source, *published_at, *modified_at, *lang, *kind, *page_type;
-    const char *lang_from; /* "envelope", "html", … */
+    const char *lang_from; /* "envelope", "html", "text": found by what the text looks like */
+    double lang_score;     /* of "text", 0 to 1; the next likely ones are below */
+    const struct tm_lang_alternative *lang_alternatives;
+    size_t n_lang_alternatives;
     const char *const *authors;
     size_t n_authors;
     const char *const *tasks;
@@ -167,6 +176,19 @@ void tm_doc_warn(struct tm_doc *d, const char *code, const char *stage, const ch
 
 /* The line of `textmill extract` (cleaning alone), newline included; out is cleared first. */
 bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out);
+
+/* Files that hold several documents in one piece: RSS, Atom, JSON Feed, NITF, NewsML-G2, X API v2,
+ * arrays of envelopes. */
+struct tm_split;
+/* Whether the beginning of a file looks like one. */
+bool tm_split_looks(const char *data, size_t len);
+enum tm_status tm_split_create(const char *data, size_t len, struct tm_split **ret_split,
+                               struct tm_err *err);
+void tm_split_destroy(struct tm_split *s);
+size_t tm_split_count(const struct tm_split *s);
+/* The envelope of document i, valid until the next call; NULL: no memory. One that may not be used
+ * has a member "error", which fails it when it is read. */
+const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len);
 
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);

@@ -80,6 +80,24 @@ static void put_input(struct tm_buf *b, const struct tm_record *rec)
     tm_buf_putc(b, '}');
 }
 
+static void put_lang(struct tm_buf *b, const struct tm_doc *d)
+{
+    if (d->lang == NULL)
+        return;
+    open_object(b, "lang");
+    put_string(b, "code", d->lang);
+    put_string(b, "from", d->lang_from);
+    if (d->lang_score > 0)
+        tm_buf_printf(b, ",\"score\":%.6g", d->lang_score);
+    for (size_t i = 0; i < d->n_lang_alternatives; i++) {
+        const struct tm_lang_alternative *a = &d->lang_alternatives[i];
+        tm_buf_printf(b, "%s{\"code\":\"%s\",\"score\":%.6g}%s",
+                      i == 0 ? ",\"alternatives\":[" : ",", a->code, a->score,
+                      i + 1 == d->n_lang_alternatives ? "]" : "");
+    }
+    tm_buf_putc(b, '}');
+}
+
 static void put_document(struct tm_buf *b, const struct tm_doc *d)
 {
     open_object(b, "document");
@@ -90,12 +108,7 @@ static void put_document(struct tm_buf *b, const struct tm_doc *d)
     put_string(b, "modified_at", d->modified_at);
     put_string(b, "source", d->source);
     put_string(b, "url", d->url);
-    if (d->lang != NULL) {
-        open_object(b, "lang");
-        put_string(b, "code", d->lang);
-        put_string(b, "from", d->lang_from);
-        tm_buf_putc(b, '}');
-    }
+    put_lang(b, d);
     put_string(b, "kind", d->kind);
     put_string(b, "page_type", d->page_type);
     tm_buf_putc(b, '}');
@@ -137,6 +150,8 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
     put_string(b, "encoding", c->encoding);
     put_string(b, "encoding_source", c->encoding_source);
     put_int(b, "replaced_chars", c->replaced_chars);
+    if (c->mojibake_fixed > 0)
+        put_int(b, "mojibake_fixed", c->mojibake_fixed);
     put_key(b, "removed");
     tm_buf_putc(b, '[');
     for (size_t i = 0; i < c->n_removed; i++) {
@@ -303,6 +318,8 @@ bool tm_doc_extract_json(const struct tm_doc *d, struct tm_buf *out)
         put_string(out, "stage", d->err_stage);
         put_string(out, "message", d->err.text);
         tm_buf_putc(out, '}');
+        if (d->cleaning.encoding != NULL) /* how far it came */
+            put_cleaning(out, &d->cleaning);
     } else {
         put_string(out, "title", d->title);
         put_key(out, "text");

@@ -9,22 +9,28 @@
 
 /* clang-format off */
 static const char *const never[] = {
-    "abb", "abs", "adm", "bd", "bzw", "ca", "capt", "cf", "cmdr", "col", "cpl", "d.h", "dipl",
-    "dott", "dr", "dra", "e.g", "evtl", "exc", "gen", "ggf", "gov", "hon", "hr", "hrsg", "i.e",
-    "ing", "inkl", "insp", "lt", "maj", "messrs", "mlle", "mm", "mme", "mr", "mrs", "ms", "mt",
-    "mx", "o.ä", "p.ej", "pres", "prof", "rep", "rev", "s.o", "s.u", "sen", "sgt", "sig", "sog",
-    "sra", "srta", "supt", "u.a", "v.a", "vgl", "viz", "vs", "z.b", "z.t",
+    "abb", "abs", "adm", "bd", "bijv", "bzw", "ca", "capt", "cf", "cmdr", "col", "cpl", "d.h",
+    "dhr", "dipl", "dl", "dott", "dr", "dra", "drs", "e.g", "esim", "evtl", "exc", "f.eks", "f.x",
+    "gen", "ggf", "gov", "hon", "hr", "hrsg", "i.e", "ing", "inkl", "insp", "lt", "maj", "messrs",
+    "mevr", "mgr", "mjr", "mlle", "mm", "mme", "mr", "mrs", "ms", "mt", "mx", "např", "np", "o.a",
+    "o.ä", "p.ej", "p.ex", "pres", "prof", "rep", "resp", "rev", "s.o", "s.u", "sen", "sgt",
+    "sig", "sog", "sra", "srta", "supt", "t.ex", "tj", "tzn", "tzv", "u.a", "v.a", "vgl", "viz",
+    "vs", "z.b", "z.t", "zob", "δρ", "κ", "κα", "καθ", "π.χ", "акад", "англ", "вул", "гр", "доц",
+    "им", "кв", "лат", "напр", "нас", "пер", "пос", "просп", "проф", "св", "см", "т.е", "т.к",
+    "тов", "ул",
 };
 static const char *const number[] = {
-    "anm", "art", "arts", "ch", "chap", "eq", "fig", "figs", "kap", "n", "no", "nos", "nr", "núm",
-    "op", "p", "pag", "para", "pp", "pág", "s", "sec", "tab", "v", "ver", "vol", "vols", "ziff",
+    "anm", "art", "arts", "blz", "ch", "chap", "eq", "fig", "figs", "kap", "n", "no", "nos", "nr",
+    "nro", "núm", "op", "p", "pag", "para", "pp", "pág", "s", "sayı", "sec", "tab", "v", "ver",
+    "vol", "vols", "ziff", "č", "čl", "σελ", "гл", "оп", "рис", "ст", "стр", "табл",
 };
 static const char *const maybe[] = {
-    "a.m", "al", "apr", "assn", "aug", "ave", "b.a", "b.c", "blvd", "bros", "co", "corp", "d.c",
-    "dec", "dept", "e.u", "ecc", "est", "etc", "feb", "fr", "fri", "ft", "inc", "jan", "jr", "jul",
-    "jun", "llc", "ltd", "m.a", "m.d", "mar", "mon", "nov", "oct", "okt", "p.m", "ph.d", "plc",
-    "rd", "sat", "sep", "sept", "sr", "st", "str", "sun", "tel", "thu", "thurs", "tue", "tues",
-    "u.k", "u.n", "u.s", "u.s.a", "univ", "usf", "usw", "wed",
+    "a.m", "al", "apr", "assn", "atd", "aug", "ave", "b.a", "b.c", "blvd", "bros", "co", "corp",
+    "d.c", "dec", "dept", "e.u", "ecc", "est", "etc", "feb", "fr", "fri", "ft", "inc", "itd",
+    "itp", "jan", "jr", "jul", "jun", "llc", "ltd", "m.a", "m.d", "m.m", "mar", "mon", "nov",
+    "oct", "okt", "osv", "p.m", "ph.d", "plc", "rd", "sat", "sep", "sept", "sr", "st", "stb",
+    "stl", "str", "sun", "tel", "thu", "thurs", "tue", "tues", "u.k", "u.n", "u.s", "u.s.a",
+    "univ", "usf", "usw", "vb", "wed", "κ.λπ", "др", "пр", "т.д", "т.п",
 };
 static const char *const starters[] = {
     "a", "aber", "after", "all", "als", "although", "an", "and", "another", "as", "at", "auch",
@@ -68,6 +74,14 @@ static bool lower(const char *word, size_t n, char out[16])
         return false;
     for (size_t i = 0; i < n; i++)
         out[i] = word[i] >= 'A' && word[i] <= 'Z' ? (char)(word[i] + 32) : word[i];
+    for (size_t i = 0; i + 1 < n; i++) { /* Cyrillic capitals */
+        unsigned char second = (unsigned char)out[i + 1];
+        if ((unsigned char)out[i] != 0xd0 || second < 0x90 || second > 0xaf)
+            continue;
+        if (second >= 0xa0)
+            out[i] = (char)0xd1;
+        out[i + 1] = (char)(second < 0xa0 ? second + 0x20 : second - 0x20);
+    }
     out[n] = '\0';
     return true;
 }

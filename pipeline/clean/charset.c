@@ -114,6 +114,10 @@ static size_t byte_order_mark(const char *data, size_t len, const char **ret_lab
 {
     if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
         return *ret_label = "utf-8", 3;
+    if (len >= 4 && memcmp(data, "\xff\xfe\0\0", 4) == 0)
+        return *ret_label = "utf-32le", 4;
+    if (len >= 4 && memcmp(data, "\0\0\xfe\xff", 4) == 0)
+        return *ret_label = "utf-32be", 4;
     if (len >= 2 && memcmp(data, "\xff\xfe", 2) == 0)
         return *ret_label = "utf-16le", 2;
     if (len >= 2 && memcmp(data, "\xfe\xff", 2) == 0)
@@ -121,17 +125,38 @@ static size_t byte_order_mark(const char *data, size_t len, const char **ret_lab
     return 0;
 }
 
-/* UTF-16 without a mark or a label shows by NULs in every other byte of markup or ASCII text. */
-static const char *looks_utf16(const char *data, size_t len)
+/* UTF-16 and UTF-32 without a mark or a label show by where their NULs are. */
+static const char *looks_wide(const char *data, size_t len)
 {
-    size_t zero[2] = {0, 0}, n = TM_MIN(len, (size_t)256) & ~(size_t)1;
+    size_t zero[4] = {0}, n = TM_MIN(len, (size_t)256) & ~(size_t)3;
     for (size_t i = 0; i < n; i++)
-        zero[i & 1] += data[i] == '\0';
+        zero[i & 3] += data[i] == '\0';
     if (n < 8)
         return NULL;
-    if (zero[1] * 4 > n && zero[0] == 0)
+    if (zero[3] * 4 == n && zero[2] * 4 > n / 2 && zero[0] == 0)
+        return "utf-32le";
+    if (zero[0] * 4 == n && zero[1] * 4 > n / 2 && zero[3] == 0)
+        return "utf-32be";
+    if ((zero[1] + zero[3]) * 4 > n && zero[0] + zero[2] == 0)
         return "utf-16le";
-    return zero[0] * 4 > n && zero[1] == 0 ? "utf-16be" : NULL;
+    return (zero[0] + zero[2]) * 4 > n && zero[1] + zero[3] == 0 ? "utf-16be" : NULL;
+}
+
+/* Encodings of seven bits, by their first escape. */
+static const char *looks_seven_bit(const char *data, size_t len)
+{
+    static const struct {
+        const char *escape, *label;
+    } escapes[] = {
+        {"\x1b$)C", "iso-2022-kr"}, {"\x1b$B", "iso-2022-jp"},  {"\x1b$@", "iso-2022-jp"},
+        {"\x1b(J", "iso-2022-jp"},  {"\x1b$)A", "iso-2022-cn"}, {"~{", "hz-gb-2312"},
+    };
+    size_t n = TM_MIN(len, (size_t)PRESCAN_BYTES);
+    bool escaped = memchr(data, '\x1b', n) != NULL || memmem(data, n, "~}", 2) != NULL;
+    for (size_t i = 0; escaped && i < TM_COUNTOF(escapes); i++)
+        if (memmem(data, n, escapes[i].escape, strlen(escapes[i].escape)) != NULL)
+            return escapes[i].label;
+    return NULL;
 }
 
 static const struct tm_charset *decide(const char *data, size_t len, const char *label, bool markup,
@@ -149,10 +174,10 @@ static const struct tm_charset *decide(const char *data, size_t len, const char 
             return c;
         ret->unknown_label = true;
     }
-    const char *wide = looks_utf16(data, len);
+    const char *wide = looks_wide(data, len);
     if (wide != NULL) {
-        ret->source = "default";
-        return tm_charset_find(wide, 8);
+        ret->source = "detector";
+        return tm_charset_find(wide, strlen(wide));
     }
     if (markup) {
         ret->source = "declared";
@@ -163,6 +188,11 @@ static const struct tm_charset *decide(const char *data, size_t len, const char 
             return c;
         ret->unknown_label |= seen;
     }
+    ret->source = "detector";
+    if ((wide = looks_seven_bit(data, len)) != NULL)
+        return tm_charset_find(wide, strlen(wide));
+    if ((c = tm_charset_guess(data, len)) != NULL)
+        return c;
     ret->source = "default";
     return has_high(data, len) ? tm_charset_find("windows-1252", 12) : tm_charset_find("utf-8", 5);
 }
@@ -229,8 +259,8 @@ static void close_converter(UConverter **c)
         ucnv_close(*c);
 }
 
-static enum tm_status decode_icu(const struct tm_charset *charset, const char *s, size_t n,
-                                 struct tm_buf *out, uint32_t *replaced, struct tm_err *err)
+enum tm_status tm_charset_convert(const struct tm_charset *charset, const char *s, size_t n,
+                                  struct tm_buf *out, uint32_t *replaced, struct tm_err *err)
 {
     UErrorCode code = U_ZERO_ERROR;
     TM_CLEANUP(close_converter) UConverter *from = ucnv_open(charset->converter, &code);
@@ -291,7 +321,7 @@ enum tm_status tm_charset_decode(const char *data, size_t len, const char *label
     else if (c->form == TM_CHARSET_USER_DEFINED)
         room = decode_user_defined(data, len, out);
     else
-        status = decode_icu(c, data, len, out, &ret->replaced, err);
+        status = tm_charset_convert(c, data, len, out, &ret->replaced, err);
     if (!room)
         return tm_err_set(err, TM_TOOLARGE, "decoded text exceeds the memory of a document");
     ret->text = out->data == NULL ? "" : out->data;

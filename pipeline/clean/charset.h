@@ -34,9 +34,16 @@ struct tm_decoded {
 };
 
 /* Decides (byte order mark > valid UTF-8 with a multi-byte sequence > label from outside > XML
- * declaration > meta > windows-1252) and decodes. markup: look for labels inside. out is scratch
- * of the caller and must outlive ret->text, as must data. */
+ * declaration > meta > what the bytes look like > windows-1252) and decodes. markup: look for
+ * labels inside. out is scratch of the caller and must outlive ret->text, as must data. */
 enum tm_status tm_charset_decode(const char *data, size_t len, const char *label, bool markup,
                                  struct tm_buf *out, struct tm_decoded *ret, struct tm_err *err);
+
+/* Appends data, decoded, to out. replaced is raised by what cannot be. For charset_guess.c. */
+enum tm_status tm_charset_convert(const struct tm_charset *charset, const char *data, size_t len,
+                                  struct tm_buf *out, uint32_t *replaced, struct tm_err *err);
+/* charset_guess.c: the encoding that bytes beyond ASCII look like; NULL: there are hardly any, or
+ * memory is short. */
+const struct tm_charset *tm_charset_guess(const char *data, size_t len);
 
 #endif

@@ -1,4 +1,5 @@
-/* The encodings of the WHATWG Encoding Standard with every label, and ICU's converter for each.
+/* The encodings of the WHATWG Encoding Standard with every label, and ICU's converter for each;
+ * beside them a few that the web does not know but archives have (ibm855, euc-tw, utf-32).
  * Pages mean the standard's tables whatever their label says: iso-8859-1 is windows-1252, gb2312 is
  * gb18030, euc-kr is windows-949. Browsers refuse the labels of "replacement" because their escapes
  * can hide markup; here the outcome is plain text, so they are decoded as what they are.
@@ -11,6 +12,7 @@ const struct tm_charset tm_charsets[] = {
     {"utf-8", NULL, TM_CHARSET_UTF8,
      "unicode-1-1-utf-8 unicode11utf8 unicode20utf8 utf-8 utf8 x-unicode20utf8"},
     {"ibm866", "ibm-866", TM_CHARSET_ASCII_SUPERSET, "866 cp866 csibm866 ibm866"},
+    {"ibm855", "ibm-855", TM_CHARSET_ASCII_SUPERSET, "855 cp855 csibm855 ibm855"},
     {"iso-8859-2", "iso-8859-2", TM_CHARSET_ASCII_SUPERSET,
      "csisolatin2 iso-8859-2 iso-ir-101 iso8859-2 iso88592 iso_8859-2 iso_8859-2:1987 l2 latin2"},
     {"iso-8859-3", "iso-8859-3", TM_CHARSET_ASCII_SUPERSET,
@@ -70,6 +72,9 @@ const struct tm_charset tm_charsets[] = {
     {"hz-gb-2312", "HZ-GB-2312", TM_CHARSET_OTHER, "hz-gb-2312"},
     {"iso-2022-cn", "ISO-2022-CN-EXT", TM_CHARSET_OTHER, "iso-2022-cn iso-2022-cn-ext"},
     {"iso-2022-kr", "ISO-2022-KR", TM_CHARSET_OTHER, "csiso2022kr iso-2022-kr"},
+    {"euc-tw", "EUC-TW", TM_CHARSET_ASCII_SUPERSET, "euc-tw x-euc-tw"},
+    {"utf-32be", "UTF-32BE", TM_CHARSET_OTHER, "utf-32be"},
+    {"utf-32le", "UTF-32LE", TM_CHARSET_OTHER, "utf-32 utf-32le"},
     {"utf-16be", "UTF-16BE", TM_CHARSET_OTHER, "unicodefffe utf-16be"},
     {"utf-16le", "UTF-16LE", TM_CHARSET_OTHER,
      "csunicode iso-10646-ucs-2 ucs-2 unicode unicodefeff utf-16 utf-16le"},

@@ -21,8 +21,17 @@ enum {
 enum kind { KIND_AUTO, KIND_NEWS, KIND_SOCIAL, KIND_TEXT, KIND_JSON };
 static const char *const kind_names[] = {"auto", "news", "social", "text", "json"};
 
+static const char *const mode_names[] = {
+    [TM_EXTRACT_FAST] = "fast",
+    [TM_EXTRACT_BALANCED] = "balanced",
+    [TM_EXTRACT_PRECISION] = "precision",
+    [TM_EXTRACT_RECALL] = "recall",
+    [TM_EXTRACT_RAW] = "raw",
+};
+
 struct stage {
     enum kind kind;
+    enum tm_extract_mode mode;
     size_t max_bytes, max_nodes, max_depth;
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
@@ -36,6 +45,14 @@ struct payload {
     enum kind kind;
     int form; /* enum tm_payload_kind */
 };
+
+static enum tm_extract_mode mode_of(const char *name)
+{
+    for (size_t i = 0; i < TM_COUNTOF(mode_names); i++)
+        if (strcmp(mode_names[i], name) == 0)
+            return (enum tm_extract_mode)i;
+    return TM_EXTRACT_BALANCED;
+}
 
 static enum kind kind_of(const char *name)
 {
@@ -108,26 +125,61 @@ static void count_removed(struct tm_cleaner *c)
     }
 }
 
+/* Length of a tag at s, 0: none. Some sites put markup into articleBody. */
+static size_t tag_length(const char *s, const char *end)
+{
+    bool opens = end - s > 2 && s[0] == '<' && (s[1] == '/' || (s[1] | 32) >= 'a');
+    const char *close = opens ? memchr(s, '>', TM_MIN((size_t)(end - s), (size_t)1024)) : NULL;
+    return close == NULL ? 0 : (size_t)(close - s) + 1;
+}
+
+static bool is_inline_tag(const struct tm_vocabulary *v, const char *s, size_t n)
+{
+    char name[16] = "";
+    size_t skip = s[1] == '/' ? 2 : 1;
+    for (size_t i = skip, k = 0; i < n && k + 1 < sizeof name && (s[i] | 32) >= 'a'; i++)
+        name[k++] = (char)(s[i] | 32);
+    enum tm_tag tag = tm_vocabulary_tag(v, name);
+    return tag != TM_TAG_BR && !(tm_tags[tag].flags & TAG_BLOCK);
+}
+
 /* JSON-LD's articleBody: often cut short, so it is the answer only when the page has too little. */
 static void write_body(struct tm_cleaner *c, const struct tm_meta *m)
 {
     struct tm_writer *w = &c->writer;
     const char *s = m->body, *end = s + m->body_len;
     while (s < end) {
-        const char *line = memchr(s, '\n', (size_t)(end - s));
-        size_t n = (size_t)((line == NULL ? end : line) - s);
         tm_writer_begin(w, TM_BLOCK_P, TM_WRITER_FLOW, UINT32_MAX);
-        tm_writer_put(w, s, n, m->body_source, m->body_source_end, false);
+        for (size_t tag = 0; s < end && *s != '\n'; s += tag) {
+            const char *stop = s;
+            while (stop < end && *stop != '\n' && (tag = tag_length(stop, end)) == 0)
+                stop++;
+            tm_writer_put(w, s, (size_t)(stop - s), m->body_source, m->body_source_end, false);
+            s = stop;
+            if (tag > 0 && !is_inline_tag(c->vocabulary, s, tag)) {
+                s += tag - 1; /* ends the paragraph, as a line end does */
+                break;
+            }
+        }
         tm_writer_end(w);
-        s += n + 1;
+        s++;
     }
 }
 
-static void write_page(struct tm_cleaner *c, struct tm_doc *doc, const struct tm_meta *m)
+static void write_page(const struct stage *stage, struct tm_cleaner *c, struct tm_doc *doc,
+                       const struct tm_meta *m)
 {
-    uint32_t found = tm_landmark_find(&c->extract);
+    struct tm_choice choice;
+    if (stage->mode == TM_EXTRACT_RAW) {
+        doc->cleaning.method = "raw";
+        tm_baseline_all(&c->extract);
+        tm_serialize(&c->extract, &c->writer);
+        return;
+    }
+    uint32_t found = tm_choose(&c->extract, stage->mode, &choice);
     size_t body = m->body == NULL ? 0 : tm_utf8_count(m->body, m->body_len);
-    doc->cleaning.method = "landmark";
+    doc->cleaning.method = choice.method;
+    doc->cleaning.confidence = choice.confidence;
     if (body >= ENOUGH / 2 && body > 2 * (size_t)found) {
         doc->cleaning.method = "json-ld";
         write_body(c, m);
@@ -138,6 +190,8 @@ static void write_page(struct tm_cleaner *c, struct tm_doc *doc, const struct tm
         tm_baseline_find(&c->extract);
     }
     count_removed(c);
+    tm_lead_restore(&c->extract, m->description);
+    tm_lines_filter(&c->extract, m->title, &c->writer);
     tm_serialize(&c->extract, &c->writer);
 }
 
@@ -164,7 +218,7 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
     struct tm_meta meta = {0};
     tm_meta_read(&c->page, doc->arena, &meta);
     use_meta(doc, &meta);
-    write_page(c, doc, &meta);
+    write_page(stage, c, doc, &meta);
     return TM_OK;
 }
 
@@ -246,8 +300,10 @@ static enum tm_status decode(struct tm_cleaner *c, struct tm_doc *doc, const str
                                          &c->decoded, d, err);
     if (s != TM_OK)
         return s;
-    doc->cleaning.encoding = d->encoding;
-    doc->cleaning.encoding_source = bytes ? d->source : "declared";
+    if (bytes || doc->cleaning.encoding == NULL || doc->cleaning.encoding_source == NULL) {
+        doc->cleaning.encoding = d->encoding;
+        doc->cleaning.encoding_source = bytes ? d->source : "declared";
+    }
     doc->cleaning.replaced_chars = d->replaced;
     doc->cleaning.chars_in = tm_utf8_count(d->text, d->len);
     if (d->unknown_label)
@@ -281,8 +337,12 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     enum tm_sniffed form = form_of(&p, d.text, d.len);
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
     if (form == TM_SNIFFED_TEXT) {
-        doc->cleaning.method = "text";
-        tm_text_write(&c->writer, d.text, d.len, p.kind != KIND_SOCIAL);
+        bool markdown = tm_markdown_is(p.path, p.content_type);
+        doc->cleaning.method = markdown ? "markdown" : "text";
+        if (markdown)
+            tm_markdown_write(&c->writer, d.text, d.len);
+        else
+            tm_text_write(&c->writer, d.text, d.len, p.kind != KIND_SOCIAL);
     } else {
         s = clean_markup(stage, c, doc, &d, form == TM_SNIFFED_XML, deadline, err);
     }
@@ -325,6 +385,7 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
         return tm_err_set(err, TM_NOMEM, "no memory for the clean stage");
     }
     stage->kind = kind_of(conf->clean_kind);
+    stage->mode = mode_of(conf->clean_mode);
     stage->max_bytes = (size_t)conf->clean_max_bytes;
     stage->max_nodes = (size_t)conf->clean_max_nodes;
     stage->max_depth = (size_t)conf->clean_max_depth;

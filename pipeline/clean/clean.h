@@ -4,6 +4,7 @@
 
 #include "charset.h"
 #include "extract.h"
+#include "lang.h"
 #include "meta.h"
 #include "sentences.h"
 #include "tm_pipeline.h"

@@ -2,6 +2,8 @@
  * wins over what the page says, the tasks wanted, and `meta`, which is echoed. Unknown fields are
  * left alone. Called by clean.c on any thread. */
 #include "envelope.h"
+#include "alias.h"
+#include "meta.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -218,6 +220,10 @@ static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct 
         s = get_meta(doc, root, err);
     if (doc->lang != NULL)
         doc->lang_from = "envelope";
+    if (doc->published_at != NULL) { /* as mails and feeds write it: as the field asks for it */
+        const char *date = tm_meta_date(doc->arena, doc->published_at);
+        doc->published_at = date != NULL ? date : doc->published_at;
+    }
     return s == TM_OK ? get_payload(doc, root, ret, err) : s;
 }
 
@@ -254,5 +260,21 @@ enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len
     if (!json_is_object(root))
         return tm_err_set(err, TM_BADINPUT, "the envelope must be an object, not %s",
                           type_name(root));
-    return get_fields(doc, root, ret, err);
+    json_t *own = tm_alias(root);
+    if (own == NULL || !tm_arena_cleanup(doc->arena, release, own)) {
+        json_decref(own);
+        return tm_err_set(err, TM_NOMEM, "no memory for the envelope");
+    }
+    /* What split.c adds: the encoding that the file had. */
+    const json_t *encoding = json_object_get(root, "file_encoding");
+    doc->cleaning.encoding = json_string_value(encoding);
+    doc->cleaning.encoding_source =
+        json_string_value(json_object_get(root, "file_encoding_source"));
+    const json_t *refused = json_object_get(own, "error");
+    if ((own != root || encoding != NULL) && json_is_string(refused)) {
+        const char *id = json_string_value(json_object_get(own, "id"));
+        doc->id = id != NULL ? id : doc->id;
+        return tm_err_set(err, TM_BADINPUT, "%s", json_string_value(refused));
+    }
+    return get_fields(doc, own, ret, err);
 }

@@ -93,6 +93,27 @@ static enum tm_status keep_removed(const struct tm_cleaner *c, struct tm_doc *do
     return TM_OK;
 }
 
+/* The language by the text, where nobody has said it. */
+static enum tm_status find_language(struct tm_doc *doc, struct tm_err *err)
+{
+    struct tm_lang_guess guesses[TM_LANG_GUESSES];
+    size_t n = doc->lang == NULL ? tm_lang_detect(doc->text, doc->text_len, guesses) : 0;
+    if (n == 0)
+        return TM_OK;
+    doc->lang = guesses[0].code;
+    doc->lang_from = "text";
+    doc->lang_score = guesses[0].score;
+    struct tm_lang_alternative *others = tm_arena_array(doc->arena, n, sizeof *others);
+    if (others == NULL)
+        return nomem(doc, err);
+    for (size_t i = 1; i < n; i++)
+        if (guesses[i].score >= 0.01)
+            others[doc->n_lang_alternatives++] =
+                (struct tm_lang_alternative){guesses[i].code, guesses[i].score};
+    doc->lang_alternatives = others;
+    return TM_OK;
+}
+
 enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool paths,
                                   struct tm_err *err)
 {
@@ -107,9 +128,12 @@ enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool
     doc->n_runs = w->runs_.len / sizeof *doc->runs;
     enum tm_status s = keep_paragraphs(c, doc, paths, err);
     if (s == TM_OK)
+        s = find_language(doc, err);
+    if (s == TM_OK)
         s = keep_sentences(c, doc, err);
     if (s == TM_OK)
         s = keep_removed(c, doc, err);
     doc->cleaning.chars_out = doc->text_chars;
+    doc->cleaning.mojibake_fixed = w->mended;
     return s;
 }

@@ -8,6 +8,11 @@
  * like a title is a heading. */
 void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline);
 
+/* Whether a plain text is Markdown, by its name or type; either may be NULL. */
+bool tm_markdown_is(const char *path, const char *content_type);
+/* The same for Markdown (markdown.c). */
+void tm_markdown_write(struct tm_writer *w, const char *s, size_t n);
+
 /* Does a name end so, in any case? NULL is an empty name. */
 bool tm_text_has_suffix(const char *s, const char *end);
 

@@ -2,6 +2,7 @@
  * text that says where in the source it came from. Paragraphs that may not be NFC go through nfc.c.
  * Used by serialize.c and text.c; belongs to a worker of the stage. */
 #include "writer.h"
+#include "mojibake.h"
 #include "nfc.h"
 
 #include <string.h>
@@ -20,6 +21,8 @@ void tm_writer_finish(struct tm_writer *w)
     tm_buf_finish(&w->paragraphs_);
     tm_buf_finish(&w->spare_text);
     tm_buf_finish(&w->spare_runs);
+    tm_buf_finish(&w->mend);
+    tm_buf_finish(&w->mend_bytes);
 }
 
 void tm_writer_clear(struct tm_writer *w)
@@ -29,6 +32,7 @@ void tm_writer_clear(struct tm_writer *w)
     tm_buf_clear(&w->paragraphs_);
     w->open = false;
     memset(w->removed, 0, sizeof w->removed);
+    w->mended = 0;
 }
 
 bool tm_writer_failed(const struct tm_writer *w)
@@ -224,6 +228,12 @@ static void put_char(struct tm_writer *w, const char *s, size_t n, uint32_t cp, 
 void tm_writer_put(struct tm_writer *w, const char *s, size_t n, uint32_t from, uint32_t to,
                    bool exact)
 {
+    if (tm_mojibake_mend(s, n, &w->mend, &w->mend_bytes)) {
+        w->mended++;
+        s = w->mend.data;
+        n = w->mend.len;
+        exact = false;
+    }
     for (size_t i = 0; i < n;) {
         size_t plain = plain_stretch(s + i, n - i);
         uint32_t at = exact ? from + (uint32_t)i : from;

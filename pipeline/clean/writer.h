@@ -28,6 +28,8 @@ struct tm_writer {
     bool gap_exact;
     uint32_t last_cp; /* 0 at the start */
     uint32_t removed[TM_RULE_COUNT];
+    uint32_t mended; /* stretches of text that had been misread */
+    struct tm_buf mend, mend_bytes;
 };
 
 enum tm_status tm_writer_init(struct tm_writer *w, struct tm_err *err);
@@ -36,7 +38,7 @@ void tm_writer_clear(struct tm_writer *w); /* for the next document; keeps the m
 
 void tm_writer_begin(struct tm_writer *w, enum tm_block kind, enum tm_writer_mode mode,
                      uint32_t node);
-/* Valid UTF-8 that came from source[from, to): byte for byte when exact. */
+/* Valid UTF-8 that came from source[from, to): byte for byte when exact. Misread text is mended. */
 void tm_writer_put(struct tm_writer *w, const char *s, size_t n, uint32_t from, uint32_t to,
                    bool exact);
 /* White space that the input does not have as such: '\n' or '\t' or ' '. */

@@ -28,7 +28,7 @@ static const struct expect cases[] = {
      B("\xfe\xff"
        "\0h\0i"),
      "utf-8", "hi", "utf-16be", "bom", 0, false},
-    {"UTF-16 without a mark", B("<\0h\0t\0m\0l\0>\0"), NULL, "<html>", "utf-16le", "default", 0,
+    {"UTF-16 without a mark", B("<\0h\0t\0m\0l\0>\0"), NULL, "<html>", "utf-16le", "detector", 0,
      false},
     {"UTF-16 from the header",
      B("\x3d\xd8\x00\xde"
@@ -55,6 +55,17 @@ static const struct expect cases[] = {
     {"a meta that says UTF-16 means UTF-8", B("<meta charset=utf-16>caf\xc3\xa9"), NULL,
      "<meta charset=utf-16>café", "utf-8", "utf8", 0, false},
     {"nothing known", B("caf\xe9 \x80"), NULL, "café €", "windows-1252", "default", 0, false},
+    {"UTF-32 without a mark", B("h\0\0\0e\0\0\0y\0\0\0"), NULL, "hey", "utf-32le", "detector", 0,
+     false},
+    {"mark of UTF-32BE", B("\0\0\xfe\xff\0\0\0h"), NULL, "h", "utf-32be", "bom", 0, false},
+    {"escapes of ISO-2022-JP", B("\x1b$BF|K\\\x1b(B"), NULL, "日本", "iso-2022-jp", "detector", 0,
+     false},
+    {"Russian in KOI8-R", B("\xf0\xd2\xc9\xd7\xc5\xd4, \xcd\xc9\xd2!"), NULL, "Привет, мир!",
+     "koi8-u", "detector", 0, false},
+    {"Russian in windows-1251", B("\xcf\xf0\xe8\xe2\xe5\xf2, \xec\xe8\xf0!"), NULL, "Привет, мир!",
+     "windows-1251", "detector", 0, false},
+    {"Polish in windows-1250", B("Za\xbf\xf3\xb3\xe6 g\xea\x9cl\xb9 ja\x9f\xf1"), NULL,
+     "Zażółć gęślą jaźń", "windows-1250", "detector", 0, false},
     {"plain ASCII", B("cafe"), NULL, "cafe", "utf-8", "default", 0, false},
     {"unknown label", B("caf\xe9"), "x-klingon", "café", "windows-1252", "default", 0, true},
     {"blanks around a label", B("\xd4"), "  KOI8-R \n", "т", "koi8-r", "header", 0, false},
@@ -113,6 +124,8 @@ static void test_table(void **state)
         assert_ptr_equal(tm_charset_find(c->name, strlen(c->name)), c);
         struct tm_buf out = {0};
         struct tm_decoded d;
+        if (strncmp(c->name, "utf-32", 6) == 0)
+            continue; /* among the cases */
         const char *bytes = c->form == TM_CHARSET_OTHER && strncmp(c->name, "utf-16", 6) == 0
                                 ? (c->name[6] == 'l' ? "a\0b\0" : "\0a\0b")
                                 : "ab";
@@ -123,7 +136,8 @@ static void test_table(void **state)
         assert_int_equal(d.replaced, 0);
         tm_buf_finish(&out);
     }
-    assert_int_equal(labels, 227); /* all of the standard but "replacement" itself */
+    /* All of the standard but "replacement" itself, and nine of what it does not know. */
+    assert_int_equal(labels, 227 + 9);
 }
 
 /* A late meta is found; one behind 64 KiB is not. */

@@ -1,6 +1,6 @@
 /* Names of spool files: what is left alone, what a name says, and that lane names are safe. */
 #include "world.h"
-#include "names.h"
+#include "records.h"
 #include <string.h>
 
 static void temporary_names_are_known(void **state)
@@ -22,16 +22,26 @@ static void temporary_names_are_known(void **state)
 static void formats_go_by_the_name(void **state)
 {
     (void)state;
-    static const char *const many[] = {"a.jsonl", "a.ndjson", "a.JSONL", "a.jsonl.gz",
-                                       "a.ndjson.GZ"};
-    static const char *const one[] = {"a.json", "jsonl", "a.jsonl.txt", "a.gz", "a.jsonl.gz.txt"};
-    for (size_t i = 0; i < TM_COUNTOF(many); i++)
-        assert_true(name_is_jsonl(many[i]));
-    for (size_t i = 0; i < TM_COUNTOF(one); i++)
-        assert_false(name_is_jsonl(one[i]));
-    assert_true(name_is_gzip("a.html.gz"));
-    assert_false(name_is_gzip("a.html"));
-    assert_false(name_is_gzip(".gz"));
+    static const struct {
+        const char *name, *format; /* NULL: one document */
+    } cases[] = {
+        {"a.jsonl", "jsonl"},    {"a.ndjson", "jsonl"},    {"a.JSONL", "jsonl"},
+        {"a.jsonl.gz", "jsonl"}, {"a.ndjson.GZ", "jsonl"}, {"RS_2023-01.jsonl.zst", "jsonl"},
+        {"a.rss", "feed"},       {"a.atom", "feed"},       {"a.warc.gz", "warc"},
+        {"a.csv", "csv"},        {"a.tsv", "csv"},         {"a.mbox", "mail"},
+        {"a.eml", "mail"},       {"a.json", NULL},         {"jsonl", NULL},
+        {"a.jsonl.txt", NULL},   {"a.gz", NULL},           {"a.jsonl.gz.txt", NULL},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        const struct format *f = format_of_name(cases[i].name);
+        assert_true((f == NULL) == (cases[i].format == NULL));
+        if (f != NULL)
+            assert_string_equal(f->name, cases[i].format);
+    }
+    assert_int_equal(name_compression("a.html.gz"), GZIP);
+    assert_int_equal(name_compression("a.zst"), ZSTD);
+    assert_int_equal(name_compression("a.html"), PLAIN);
+    assert_int_equal(name_compression(".gz"), PLAIN);
 }
 
 static void safe_names(void **state)

@@ -36,6 +36,10 @@ void tm_extract_finish(struct tm_extract *x)
     tm_buf_finish(&x->gone_);
     tm_buf_finish(&x->keep_);
     tm_buf_finish(&x->sums_);
+    tm_buf_finish(&x->tallies_);
+    tm_buf_finish(&x->scores_);
+    tm_buf_finish(&x->inside_);
+    tm_buf_finish(&x->candidates_);
 }
 
 void tm_extract_sum(struct tm_extract *x)
@@ -57,6 +61,7 @@ void tm_extract_sum(struct tm_extract *x)
         struct tm_sums *s = &x->sums[pieces[i].node];
         s->chars += x->gone[i] ? 0 : stats[i].chars;
         s->link_chars += x->gone[i] ? 0 : stats[i].link_chars;
+        s->commas += x->gone[i] ? 0 : stats[i].commas;
     }
     for (size_t i = n_nodes; i-- > 1;) {
         struct tm_sums *s = &x->sums[i], *up = &x->sums[nodes[i].parent];
@@ -66,6 +71,7 @@ void tm_extract_sum(struct tm_extract *x)
         }
         up->chars += s->chars;
         up->link_chars += s->link_chars;
+        up->commas += s->commas;
         up->links += s->links;
         up->short_links += s->short_links;
     }

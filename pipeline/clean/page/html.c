@@ -134,6 +134,11 @@ static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts
         value = attribute(atts, "datetime");
         if (value != NULL && value[0] != '\0')
             p->time_published = keep_string(x, value);
+    } else if (p->date_published == 0 && (value = attribute(atts, "itemprop")) != NULL &&
+               strcmp(value, "datePublished") == 0) {
+        value = attribute(atts, "content");
+        if (value != NULL && value[0] != '\0')
+            p->date_published = keep_string(x, value);
     } else if (tag == TM_TAG_TITLE) {
         x->in_title = p->title.len == 0;
     } else if (tag == TM_TAG_SCRIPT && has_word(attribute(atts, "type"), "ld+json")) {
@@ -154,6 +159,16 @@ static uint8_t kind_inside(const struct tm_tag_row *row, enum tm_tag tag, const 
     return up->kind == TM_BLOCK_TABLE_ROW && !cell ? TM_BLOCK_P : up->kind;
 }
 
+static bool is_unlikely_role(const char *role)
+{
+    static const char *const roles[] = {"menu",  "menubar",     "complementary", "navigation",
+                                        "alert", "alertdialog", "dialog"};
+    for (size_t i = 0; i < TM_COUNTOF(roles); i++)
+        if (strcmp(role, roles[i]) == 0)
+            return true;
+    return false;
+}
+
 static void classify(struct parser *x, struct tm_node *n, const xmlChar **atts)
 {
     const struct tm_tag_row *row = &tm_tags[n->tag];
@@ -162,9 +177,14 @@ static void classify(struct parser *x, struct tm_node *n, const xmlChar **atts)
         const char *name = (const char *)a[0], *value = (const char *)a[1];
         if (value == NULL)
             continue;
-        if (strcmp(name, "class") == 0 || strcmp(name, "id") == 0)
+        if (strcmp(name, "class") == 0) {
             tm_vocabulary_classify(x->v, value, &tiers, &rule);
-        else if (strcmp(name, "itemprop") == 0 && has_word(value, "articlebody"))
+            n->class_hints = (uint8_t)tm_vocabulary_hints(x->v, value);
+            n->class_hash = (uint32_t)tm_hash(value, strlen(value), 0) | 1;
+        } else if (strcmp(name, "id") == 0) {
+            tm_vocabulary_classify(x->v, value, &tiers, &rule);
+            n->id_hints = (uint8_t)tm_vocabulary_hints(x->v, value);
+        } else if (strcmp(name, "itemprop") == 0 && has_word(value, "articlebody"))
             tiers |= TIER_BODY;
         else if (strcmp(name, "role") == 0 && strcmp(value, "article") == 0)
             tiers |= TIER_STORY;
@@ -172,21 +192,27 @@ static void classify(struct parser *x, struct tm_node *n, const xmlChar **atts)
             tiers |= TIER_MAIN;
         else if (strcmp(name, "role") == 0 && has_word(value, "navigation"))
             rule = TM_RULE_NAVIGATION;
-        if (x->p->author_node == 0 &&
-            ((strcmp(name, "rel") == 0 && strcmp(value, "author") == 0) ||
-             (strcmp(name, "itemprop") == 0 && strcmp(value, "author") == 0)))
-            x->p->author_node = (uint32_t)tm_page_n_nodes(x->p) + 1;
+        if (strcmp(name, "role") == 0 && is_unlikely_role(value))
+            n->role = TM_ROLE_UNLIKELY;
+        else if (strcmp(name, "role") == 0 && strcmp(value, "presentation") == 0)
+            n->role = TM_ROLE_LAYOUT;
+        else if ((strcmp(name, "rel") == 0 || strcmp(name, "itemprop") == 0) &&
+                 strcmp(value, "author") == 0)
+            n->role = TM_ROLE_AUTHOR;
     }
     if (n->tag == TM_TAG_ARTICLE)
         tiers |= TIER_ARTICLE;
     if (n->tag == TM_TAG_MAIN)
         tiers |= TIER_MAIN;
+    if (n->role == TM_ROLE_AUTHOR && x->p->author_node == 0)
+        x->p->author_node = (uint32_t)tm_page_n_nodes(x->p) + 1;
     n->tiers = row->flags & TAG_LANDMARK ? tiers : 0;
     if (row->rule != TM_RULE_NONE)
         n->rule = row->rule;
     else if (row->flags & TAG_PRUNABLE)
         n->rule = rule;
-    if (n->tag != TM_TAG_BODY && n->tag != TM_TAG_HTML && is_hidden(atts))
+    n->hidden = n->tag != TM_TAG_BODY && n->tag != TM_TAG_HTML && is_hidden(atts);
+    if (n->hidden)
         n->rule = TM_RULE_HIDDEN;
 }
 

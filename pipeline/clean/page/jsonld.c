@@ -46,9 +46,16 @@ static const struct {
     const char *in_type;
     enum thing thing;
 } types[] = {
-    {"DiscussionForumPosting", FORUM}, {"QAPage", FORUM},   {"Article", ARTICLE},
-    {"BlogPosting", ARTICLE},          {"Report", ARTICLE}, {"Product", PRODUCT},
-    {"CollectionPage", LIST},          {"ItemList", LIST},  {"WebPage", PAGE},
+    {"DiscussionForumPosting", FORUM},
+    {"QAPage", FORUM},
+    {"Article", ARTICLE},
+    {"BlogPosting", ARTICLE},
+    {"Report", ARTICLE},
+    {"Product", PRODUCT},
+    {"SocialMediaPosting", ARTICLE},
+    {"CollectionPage", LIST},
+    {"ItemList", LIST},
+    {"WebPage", PAGE},
 };
 static const char *const thing_names[] = {
     [OTHER] = NULL,        [PAGE] = NULL,     [LIST] = "list",
@@ -96,6 +103,9 @@ static struct frame *owner(struct reader *r, enum field *key)
 
 static void add_author(struct frame *f, const char *name)
 {
+    for (size_t i = 0; name != NULL && i < f->n_authors; i++)
+        if (strcmp(f->authors[i], name) == 0)
+            return;
     if (name != NULL && f->n_authors < TM_META_AUTHORS)
         f->authors[f->n_authors++] = name;
 }
@@ -144,6 +154,8 @@ static void on_object(struct reader *r, const struct frame *f)
     bool better = f->thing > r->best;
     const char *published = f->text[F_PUBLISHED];
     take(&m->title, f->text[F_HEADLINE], better);
+    if (f->thing == ARTICLE)
+        take(&m->name, f->text[F_NAME], better);
     take(&m->published, published != NULL ? published : f->text[F_CREATED], better);
     take(&m->modified, f->text[F_MODIFIED], better);
     take(&m->lang, f->text[F_LANG], better);
@@ -206,7 +218,9 @@ static void read_script(struct reader *r, char *text, size_t n)
 {
     struct tm_json j;
     struct tm_json_event e;
-    size_t start = 0;
+    static const char cdata[] = "<![CDATA[";
+    const char *wrapped = memmem(text, n, cdata, sizeof cdata - 1);
+    size_t start = wrapped == NULL ? 0 : (size_t)(wrapped - text) + sizeof cdata - 1;
     while (start < n && text[start] != '{' && text[start] != '[') /* wrapped in a comment */
         start++;
     for (size_t i = start; i < n; i++) /* raw line ends in strings are common */

@@ -62,7 +62,7 @@ static void drop_by_element(struct tm_extract *x)
     uint32_t all = running_text(x, 0);
     for (uint32_t i = 0; i < tm_page_n_nodes(x->page); i++) {
         const struct tm_node *n = &nodes[i];
-        uint8_t rule = n->rule == TM_RULE_HIDDEN ? n->rule : tm_tags[n->tag].rule;
+        uint8_t rule = n->hidden ? TM_RULE_HIDDEN : tm_tags[n->tag].rule;
         if (rule == TM_RULE_NONE || 2 * running_text(x, i) > all)
             continue;
         if (n->tag == TM_TAG_FIGURE && has_table(x->page, i))

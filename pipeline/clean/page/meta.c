@@ -7,7 +7,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TITLE_MOST = 1024, NAME_MOST = 200, DATE_MOST = 64, URL_MOST = 2048 };
+enum {
+    TITLE_MOST = 1024,
+    NAME_MOST = 200,
+    DATE_MOST = 64,
+    DATE_TEXT_MOST = 100,
+    URL_MOST = 2048,
+    DESCRIPTION_MOST = 2048
+};
 
 /* ---- strings -----------------------------------------------------------------------------------
  */
@@ -73,7 +80,9 @@ static const char *tidy(struct tm_arena *arena, const char *s, size_t most)
 /* ---- meta elements -----------------------------------------------------------------------------
  */
 
-static const char *const title_names[] = {"og:title", "twitter:title", "dc.title", "title", NULL};
+static const char *const title_names[] = {"dc.title",      "dc:title",      "dcterms.title",
+                                          "dcterms:title", "og:title",      "title",
+                                          "twitter:title", "parsely-title", NULL};
 static const char *const site_names[] = {"og:site_name", "application-name", "dc.publisher", NULL};
 static const char *const published_names[] = {"article:published_time",
                                               "datepublished",
@@ -95,12 +104,36 @@ static const char *const published_names[] = {"article:published_time",
 static const char *const modified_names[] = {"article:modified_time", "datemodified",
                                              "og:updated_time",       "last-modified",
                                              "dcterms.modified",      NULL};
-static const char *const author_names[] = {
-    "author",          "article:author",  "dc.creator",      "parsely-author",
-    "sailthru.author", "citation_author", "twitter:creator", NULL};
+static const char *const author_names[] = {"dc.creator",
+                                           "dc:creator",
+                                           "dcterms.creator",
+                                           "dcterms:creator",
+                                           "author",
+                                           "article:author",
+                                           "parsely-author",
+                                           "sailthru.author",
+                                           "citation_author",
+                                           "twitter:creator",
+                                           NULL};
 static const char *const url_names[] = {"og:url", "twitter:url", NULL};
+static const char *const description_names[] = {"og:description", "description",
+                                                "twitter:description", NULL};
 static const char *const lang_names[] = {"og:locale", "content-language", "dc.language", "language",
                                          NULL};
+
+/* Whether one of the names in an attribute, parted by blanks, is this one. */
+static bool has_name(const char *names, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = names; *at != '\0';) {
+        size_t len = strcspn(at, " \t\r\n");
+        if (len == n && strncasecmp(at, name, n) == 0)
+            return true;
+        at += len;
+        at += strspn(at, " \t\r\n");
+    }
+    return false;
+}
 
 /* The content of the first element whose name comes first in the list; NULL: none. */
 static const char *meta_value(const struct tm_page *p, const char *const *names)
@@ -110,7 +143,8 @@ static const char *meta_value(const struct tm_page *p, const char *const *names)
     for (; *names != NULL; names++) {
         for (size_t i = 0; i < n; i++) {
             const char *content = tm_page_string(p, metas[i].content);
-            if (content[0] != '\0' && strcasecmp(tm_page_string(p, metas[i].name), *names) == 0)
+            if (content[strspn(content, " \t\r\n")] != '\0' &&
+                has_name(tm_page_string(p, metas[i].name), *names))
                 return content;
         }
     }
@@ -120,21 +154,37 @@ static const char *meta_value(const struct tm_page *p, const char *const *names)
 /* ---- fields ------------------------------------------------------------------------------------
  */
 
-/* "Headline | Site" without the site, where the page names its site or repeats the headline. */
-static const char *without_site(struct tm_arena *arena, const char *title, const char *site)
+static size_t count_words(const char *s, size_t n)
+{
+    size_t words = 0;
+    for (size_t i = 0; i < n; i++)
+        words += s[i] != ' ' && (i == 0 || s[i - 1] == ' ');
+    return words;
+}
+
+/* "Headline | Site" without the site: where the page names its site so, or, of a <title>, where
+ * what is left is long enough for a headline. */
+static const char *without_site(struct tm_arena *arena, const char *title, const char *site,
+                                bool guess)
 {
     static const char *const bars[] = {" | ", " - ", " – ", " — ", " · ", " :: ", " » "};
-    if (title == NULL || site == NULL)
-        return title;
+    const char *last = NULL;
+    size_t bar = 0;
+    if (title == NULL)
+        return NULL;
     for (size_t i = 0; i < TM_COUNTOF(bars); i++) {
-        const char *last = NULL;
-        for (const char *at = title; (at = strstr(at, bars[i])) != NULL; at++)
-            last = at;
-        if (last == NULL || last == title)
-            continue;
-        if (strncasecmp(last + strlen(bars[i]), site, strlen(site)) == 0)
-            return tm_arena_strndup(arena, title, (size_t)(last - title));
+        for (const char *at = title; (at = strstr(at, bars[i])) != NULL; at++) {
+            if (last == NULL || at > last) {
+                last = at;
+                bar = strlen(bars[i]);
+            }
+        }
     }
+    if (last == NULL || last == title)
+        return title;
+    bool named = site != NULL && strncasecmp(last + bar, site, strlen(site)) == 0;
+    if (named || (guess && count_words(title, (size_t)(last - title)) > 4))
+        return tm_arena_strndup(arena, title, (size_t)(last - title));
     return title;
 }
 
@@ -165,15 +215,63 @@ static const char *heading(const struct tm_page *p, struct tm_arena *arena)
     return found == UINT32_MAX ? NULL : element_text(p, found, arena, TITLE_MOST);
 }
 
+/* How many words of a are words of b too. */
+static size_t shared_words(const char *a, const char *b)
+{
+    size_t shared = 0;
+    while (*a != '\0') {
+        size_t n = strcspn(a, " ");
+        const char *at = n == 0 ? NULL : memmem(b, strlen(b), a, n);
+        shared += at != NULL && (at == b || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0');
+        a += n;
+        a += *a == ' ';
+    }
+    return shared;
+}
+
+/* Without a word about its title in the head: the only <h1> where <title> repeats it, else <title>.
+ */
+static const char *visible_title(struct tm_page *p, struct tm_arena *arena, const char *title,
+                                 const char *site)
+{
+    const char *h1 = heading(p, arena);
+    if (title == NULL || (h1 != NULL && strcasestr(title, h1) != NULL))
+        return h1;
+    return without_site(arena, title, site, true);
+}
+
+/* "A headline that was too lo..." is what <title> has in full. */
+static const char *untruncated(struct tm_arena *arena, const char *said, const char *title,
+                               const char *site)
+{
+    size_t n = said == NULL ? 0 : strlen(said), dots = 0;
+    if (n > 3 && strcmp(said + n - 3, "...") == 0)
+        dots = 3;
+    else if (n > 3 && strcmp(said + n - 3, "…") == 0)
+        dots = strlen("…");
+    if (dots == 0 || title == NULL || strncmp(said, title, n - dots) != 0 ||
+        strncmp(title + n - dots, said + n - dots, dots) == 0)
+        return said;
+    return without_site(arena, title, site, true);
+}
+
 static void read_title(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
 {
+    const char *title =
+        p->title.len == 0 ? NULL : tm_meta_tidy(arena, p->title.data, p->title.len, TITLE_MOST);
+    const char *said = tidy(arena, meta_value(p, title_names), TITLE_MOST);
+    if (m->title != NULL && m->name != NULL && title != NULL &&
+        shared_words(m->name, title) > shared_words(m->title, title))
+        m->title = m->name; /* a headline for search engines; the name is what readers see */
     if (m->title == NULL)
-        m->title = tidy(arena, meta_value(p, title_names), TITLE_MOST);
+        m->title = m->name != NULL && said == NULL ? m->name : said;
+    else if (said != NULL && title != NULL && strstr(said, m->title) != NULL &&
+             shared_words(said, title) > shared_words(m->title, title))
+        m->title = said; /* with the line that stands over it */
     if (m->title == NULL)
-        m->title = heading(p, arena);
-    if (m->title == NULL && p->title.len > 0)
-        m->title = tm_meta_tidy(arena, p->title.data, p->title.len, TITLE_MOST);
-    m->title = without_site(arena, m->title, m->site);
+        m->title = visible_title(p, arena, title, m->site);
+    m->title = without_site(arena, m->title, m->site, false);
+    m->title = untruncated(arena, m->title, title, m->site);
 }
 
 static bool is_digits(const char *s, size_t n)
@@ -184,14 +282,10 @@ static bool is_digits(const char *s, size_t n)
     return true;
 }
 
-/* Other forms than "2026-01-31…" say nothing for certain: the next source may be better. */
 static const char *date(struct tm_arena *arena, const char *s)
 {
     const char *tidied = tidy(arena, s, DATE_MOST);
-    bool sound = tidied != NULL && strlen(tidied) >= 10 && is_digits(tidied, 4) &&
-                 tidied[4] == '-' && is_digits(tidied + 5, 2) && tidied[7] == '-' &&
-                 is_digits(tidied + 8, 2);
-    return sound ? tidied : NULL;
+    return tidied == NULL ? NULL : tm_meta_date(arena, tidied);
 }
 
 /* "/2026/01/31/" in an address, as "2026-01-31". */
@@ -205,18 +299,78 @@ static const char *url_date(struct tm_arena *arena, const char *url)
     return NULL;
 }
 
+/* The date that the page shows: the first short text that has one, before it goes on at length. */
+static const char *visible_date(const struct tm_page *p, struct tm_arena *arena)
+{
+    const struct tm_block_range *blocks = tm_page_blocks(p);
+    const struct tm_piece *pieces = tm_page_pieces(p);
+    for (size_t i = 0; i < tm_page_n_blocks(p); i++) {
+        const struct tm_piece *first = &pieces[blocks[i].piece],
+                              *last = &pieces[blocks[i].piece_end - 1];
+        uint32_t len = last->text + last->len - first->text;
+        if (len < 8 || len > DATE_TEXT_MOST)
+            continue;
+        const char *text = tm_meta_tidy(arena, p->text.data + first->text, len, DATE_TEXT_MOST);
+        const char *found = text == NULL ? NULL : tm_meta_date(arena, text);
+        if (found != NULL)
+            return tm_arena_strndup(arena, found, 10);
+    }
+    return NULL;
+}
+
+/* "By Kim Olsen | City desk" is Kim Olsen; NULL: no name. */
+static const char *person(struct tm_arena *arena, const char *s)
+{
+    static const char *const before[] = {
+        "written by", "posted by", "view all posts by", "by",     "von",      "par",  "por",
+        "di",         "autor",     "autorin",           "author", "autor/in", "text", "words"};
+    static const char *const after[] = {" | ", " • ", " · ", " – ", " — ", " on ", " am ", ", "};
+    for (size_t i = 0; s != NULL && i < TM_COUNTOF(before); i++) {
+        size_t n = strlen(before[i]);
+        if (strncasecmp(s, before[i], n) == 0 && (s[n] == ' ' || s[n] == ':')) {
+            s += n + strspn(s + n, " :");
+            i = (size_t)-1; /* "Posted by: Author Kim" */
+        }
+    }
+    if (s == NULL || strstr(s, "://") != NULL || s[0] == '@')
+        return NULL; /* an address, an account */
+    size_t n = strlen(s);
+    for (size_t i = 0; i < TM_COUNTOF(after); i++) {
+        const char *at = strstr(s, after[i]);
+        if (at != NULL && at > s)
+            n = TM_MIN(n, (size_t)(at - s));
+    }
+    bool sound = n >= 3 && n < 80 && count_words(s, n) <= 6;
+    for (size_t i = 0; i < n; i++)
+        sound = sound && !(s[i] >= '0' && s[i] <= '9') && strchr("!?{}<>=", s[i]) == NULL;
+    return sound ? tm_arena_strndup(arena, s, n) : NULL;
+}
+
+/* The first element that says whom the page is by: in its role, else in its class. */
+static const char *byline(const struct tm_page *p, struct tm_arena *arena)
+{
+    const struct tm_node *nodes = tm_page_nodes(p);
+    const char *name = NULL;
+    if (p->author_node > 0)
+        name = person(arena, element_text(p, p->author_node - 1, arena, NAME_MOST));
+    for (uint32_t i = 0; name == NULL && i < tm_page_n_nodes(p); i++) {
+        unsigned hints = nodes[i].class_hints | nodes[i].id_hints;
+        if (nodes[i].rule == TM_RULE_COMMENTS)
+            i = nodes[i].end - 1;
+        else if ((hints & HINT_BYLINE) && nodes[i].piece_end - nodes[i].piece < 12)
+            name = person(arena, element_text(p, i, arena, NAME_MOST));
+    }
+    return name;
+}
+
 static void read_authors(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
 {
     if (m->n_authors > 0)
         return;
-    const char *name = tidy(arena, meta_value(p, author_names), NAME_MOST);
-    if (name != NULL && (strstr(name, "://") != NULL || name[0] == '@'))
-        name = NULL; /* an address, an account */
-    if (name == NULL && p->author_node > 0)
-        name = element_text(p, p->author_node - 1, arena, NAME_MOST);
-    if (name != NULL && strncasecmp(name, "by ", 3) == 0)
-        name += 3;
-    if (name != NULL && name[0] != '\0' && strlen(name) < 100)
+    const char *name = person(arena, tidy(arena, meta_value(p, author_names), NAME_MOST));
+    if (name == NULL)
+        name = byline(p, arena);
+    if (name != NULL)
         m->authors[m->n_authors++] = name;
 }
 
@@ -240,10 +394,11 @@ void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
 {
     const char *said = m->lang;
     tm_jsonld_read(p, arena, m);
-    if (m->site == NULL || meta_value(p, site_names) != NULL)
+    if (m->site == NULL)
         m->site = tidy(arena, meta_value(p, site_names), NAME_MOST);
     read_title(p, arena, m);
     read_authors(p, arena, m);
+    m->description = tidy(arena, meta_value(p, description_names), DESCRIPTION_MOST);
     const char *canonical = tm_page_string(p, p->canonical);
     if (canonical == NULL || strstr(canonical, "://") == NULL)
         canonical = meta_value(p, url_names);
@@ -253,9 +408,13 @@ void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
     for (const char *const *name = published_names; m->published == NULL && *name != NULL; name++)
         m->published = date(arena, meta_value(p, (const char *const[]){*name, NULL}));
     if (m->published == NULL)
+        m->published = date(arena, tm_page_string(p, p->date_published));
+    if (m->published == NULL)
         m->published = date(arena, tm_page_string(p, p->time_published));
     if (m->published == NULL)
         m->published = url_date(arena, m->url);
+    if (m->published == NULL)
+        m->published = visible_date(p, arena);
     m->modified = date(arena, m->modified);
     if (m->modified == NULL)
         m->modified = date(arena, meta_value(p, modified_names));

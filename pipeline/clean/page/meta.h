@@ -11,7 +11,9 @@ struct tm_meta {
     const char *title, *url, *site, *published, *modified, *lang, *page_type;
     const char *authors[TM_META_AUTHORS];
     size_t n_authors;
-    const char *body; /* JSON-LD's articleBody, UTF-8 as written there */
+    const char *description; /* of the head */
+    const char *name;        /* JSON-LD's, where it differs from the headline in title */
+    const char *body;        /* JSON-LD's articleBody, UTF-8 as written there */
     size_t body_len;
     uint32_t body_source, body_source_end; /* its script */
 };
@@ -20,6 +22,9 @@ struct tm_meta {
 void tm_jsonld_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
 /* JSON-LD, then Open Graph and article:*, then other meta elements, then the page's own text. */
 void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
+/* meta_date.c: the first date in a text, as "2026-01-31", or all of it where it begins like that;
+ * NULL: none. s is tidied. */
+const char *tm_meta_date(struct tm_arena *arena, const char *s);
 /* A copy with character references decoded once and white space collapsed, at most `most` bytes;
  * NULL when nothing is left. */
 const char *tm_meta_tidy(struct tm_arena *arena, const char *s, size_t n, size_t most);

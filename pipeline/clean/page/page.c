@@ -69,7 +69,8 @@ void tm_page_clear(struct tm_page *p)
                              &p->blocks_, &p->metas_,  &p->scripts_, &p->title};
     for (size_t i = 0; i < TM_COUNTOF(bufs); i++)
         tm_buf_clear(bufs[i]);
-    p->lang = p->canonical = p->time_published = p->author_node = 0;
+    p->lang = p->canonical = p->author_node = 0;
+    p->date_published = p->time_published = 0;
     p->depth_capped = false;
     tm_buf_append(&p->strings, "", 1); /* offset 0 means none */
 }

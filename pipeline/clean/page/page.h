@@ -13,9 +13,21 @@ struct tm_node {
     uint32_t name;             /* TM_TAG_OTHER: its name in page->strings */
     uint8_t tag;               /* enum tm_tag */
     uint8_t tiers;
-    uint8_t rule; /* enum tm_rule that its name, class, id or style asks for */
-    uint8_t kind; /* enum tm_block of text directly inside */
-    bool link;    /* inside <a> */
+    uint8_t rule;                  /* enum tm_rule that its name, class, id or style asks for */
+    uint8_t kind;                  /* enum tm_block of text directly inside */
+    bool link;                     /* inside <a> */
+    bool hidden;                   /* by attribute or style */
+    uint8_t class_hints, id_hints; /* HINT_* */
+    uint8_t role;                  /* enum tm_role */
+    uint32_t class_hash;           /* of the class attribute; 0: none */
+};
+
+/* What a role attribute, or an attribute like it, says. */
+enum tm_role {
+    TM_ROLE_NONE,
+    TM_ROLE_UNLIKELY, /* a menu, a dialog, what stands beside the content */
+    TM_ROLE_LAYOUT,   /* of a table: no data */
+    TM_ROLE_AUTHOR,   /* names who wrote the page */
 };
 
 enum tm_piece_form {
@@ -61,9 +73,10 @@ struct tm_page {
     struct tm_buf text, strings;
     struct tm_buf nodes_, pieces_, stats_, blocks_, metas_, scripts_; /* arrays; see below */
     struct tm_buf scratch;
-    struct tm_buf title;                  /* of <title> */
-    uint32_t lang, canonical;             /* in strings; 0: none */
-    uint32_t time_published, author_node; /* first <time datetime>; element + 1 */
+    struct tm_buf title;                     /* of <title> */
+    uint32_t lang, canonical;                /* in strings; 0: none */
+    uint32_t date_published, time_published; /* itemprop datePublished; first <time datetime> */
+    uint32_t author_node;                    /* element + 1 */
     bool depth_capped;
 };
 

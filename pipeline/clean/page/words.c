@@ -134,6 +134,7 @@ struct vocabulary_slot {
 
 struct tm_vocabulary {
     struct vocabulary_slot words[SLOTS], tags[SLOTS];
+    struct tm_hints *hints;
 };
 
 enum { HASH_START = 2166136261u }; /* FNV-1a */
@@ -160,6 +161,11 @@ struct tm_vocabulary *tm_vocabulary_create(void)
     struct tm_vocabulary *v = calloc(1, sizeof *v);
     if (v == NULL)
         return NULL;
+    v->hints = tm_hints_create();
+    if (v->hints == NULL) {
+        free(v);
+        return NULL;
+    }
     for (size_t i = 0; i < TM_COUNTOF(words); i++)
         insert(v->words, words[i].text, i);
     for (size_t i = 1; i < TM_TAG_COUNT; i++)
@@ -169,7 +175,14 @@ struct tm_vocabulary *tm_vocabulary_create(void)
 
 void tm_vocabulary_destroy(struct tm_vocabulary *v)
 {
+    if (v != NULL)
+        tm_hints_destroy(v->hints);
     free(v);
+}
+
+unsigned tm_vocabulary_hints(const struct tm_vocabulary *v, const char *value)
+{
+    return tm_hints_find(v->hints, value);
 }
 
 enum tm_tag tm_vocabulary_tag(const struct tm_vocabulary *v, const char *name)

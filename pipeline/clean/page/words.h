@@ -4,8 +4,8 @@
 
 #include "tm_pipeline.h"
 
-/* Why something was taken out; the names appear in a result's cleaning.removed. Rows up to "links"
- * count elements, the rest characters. */
+/* Why something was taken out; the names appear in a result's cleaning.removed. Rows up to
+ * "repeated" count elements and lines, the rest characters. */
 #define TM_RULE_LIST(X)                                                                            \
     X(NONE, "")                                                                                    \
     X(NAVIGATION, "navigation")                                                                    \
@@ -25,6 +25,8 @@
     X(HIDDEN, "hidden")                                                                            \
     X(TEASER, "teaser")                                                                            \
     X(LINKS, "links")                                                                              \
+    X(TITLE, "title_echo")                                                                         \
+    X(REPEATED, "repeated")                                                                        \
     X(CONTROLS, "control_characters")                                                              \
     X(ZERO_WIDTH, "zero_width_characters")                                                         \
     X(BIDI, "bidi_controls")                                                                       \
@@ -156,6 +158,17 @@ extern const struct tm_tag_row tm_tags[TM_TAG_COUNT];
 enum { TIER_BODY = 1, TIER_ARTICLE = 2, TIER_STORY = 4, TIER_CONTENT = 8, TIER_MAIN = 16 };
 enum { TIER_COUNT = 5 };
 
+/* What the text of class and id attributes hints at, as bits; words count wherever they stand in
+ * it, as Readability reads them. */
+enum {
+    HINT_UNLIKELY = 1, /* hardly part of an article … */
+    HINT_MAYBE = 2,    /* … unless this is there too */
+    HINT_GOOD = 4,
+    HINT_BAD = 8,
+    HINT_BYLINE = 16,
+    HINT_SHARE = 32,
+};
+
 struct tm_vocabulary; /* hash tables over the rows; read-only, shared by threads */
 struct tm_vocabulary *tm_vocabulary_create(void);
 void tm_vocabulary_destroy(struct tm_vocabulary *v);
@@ -165,5 +178,13 @@ enum tm_tag tm_vocabulary_tag(const struct tm_vocabulary *v, const char *name);
  * drop the element (TM_RULE_NONE: none). */
 void tm_vocabulary_classify(const struct tm_vocabulary *v, const char *value, uint8_t *tiers,
                             uint8_t *rule);
+
+/* hints.c: HINT_* bits of the value of a class or id attribute, in one pass. */
+struct tm_hints;
+struct tm_hints *tm_hints_create(void); /* NULL when memory is short */
+void tm_hints_destroy(struct tm_hints *h);
+unsigned tm_hints_find(const struct tm_hints *h, const char *value);
+/* The vocabulary's. */
+unsigned tm_vocabulary_hints(const struct tm_vocabulary *v, const char *value);
 
 #endif

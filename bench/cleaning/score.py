@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Everything cleaning is measured by, textmill and its peers on the same files in the same run.
+
+    score.py BUILD [--own]        BUILD: a build folder; --own: textmill alone
+
+Called by run, which makes the virtual environment. Takes $TEXTMILL_TESTDATA. Pages are single-threaded for
+everybody. Each figure is over all files; of the parts named dev and test (extraction.py) the test part is beside it."""
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+
+import charset
+import extraction
+import language
+import repair
+
+
+def row(*cells):
+    print("| " + " | ".join(f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in cells) + " |", flush=True)
+
+
+def head(title, *names):
+    print(f"\n## {title}\n")
+    row(*names)
+    row(*["---"] * len(names))
+
+
+def cpu_of_children():
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def extraction_rows(build, data, peers):
+    tool = os.path.join(build, "daemon", "textmill")
+    for name, pages_of in (("Trafilatura's pages", extraction.trafilatura_pages),
+                           ("Readability's pages", extraction.readability_pages)):
+        pages = list(pages_of(data))
+        keys = [key for key in extraction.META if any(page.meta.get(key) for page in pages)]
+        head(f"{name} ({len(pages)})", "tool", "precision", "recall", "F1", "F1, test part", *keys, "pages/s")
+        tools = {f"textmill {mode}": None for mode in ("fast", "balanced", "precision", "recall")}
+        for label, function in {**tools, **(peers.EXTRACTORS if peers else {})}.items():
+            if function is None:
+                before = cpu_of_children()
+                results, _ = extraction.run_textmill(tool, pages, ["-j", "1", "--mode", label.split()[1]])
+                seconds = cpu_of_children() - before
+            else:
+                results, start = {}, time.process_time()
+                for page in pages:
+                    with open(page.path, "rb") as file:
+                        html = file.read()
+                    try:
+                        results[page.path] = function(html)
+                    except Exception as problem:  # a tool that fails has found nothing
+                        print(f"{label}: {page.name}: {problem!r}", file=sys.stderr)
+                seconds = time.process_time() - start
+            rows = extraction.score(pages, results)
+            whole = rows["all"]
+            row(label, whole["precision"], whole["recall"], whole["f1"], rows["test"]["f1"],
+                *[whole.get(key, 0.0) for key in keys], f"{len(pages) / seconds:.1f}")
+        alone = subprocess.run([os.path.join(build, "bench", "bench_parse"), *[page.path for page in pages]],
+                               capture_output=True, text=True, check=True).stdout.strip()
+        print(f"\nlibxml2 alone parses {alone} of these pages/s.")
+
+
+def charset_rows(build, data, peers):
+    files = charset.files(data)
+    head(f"Charset decisions ({len(files)} files)", "tool", "right", "right, test part")
+    named = {"textmill": charset.run_textmill(os.path.join(build, "daemon", "textmill"), [path for _, path in files])}
+    for label, function in (peers.DETECTORS if peers else {}).items():
+        named[label] = {}
+        for _, path in files:
+            with open(path, "rb") as file:
+                named[label][path] = function(file.read())
+    for label, by_path in named.items():
+        right = {"all": [], "dev": [], "test": []}
+        for folder, path in files:
+            with open(path, "rb") as file:
+                good = charset.is_right(folder, file.read(), by_path.get(path, ""))
+            for part in ("all", extraction.part_of(os.path.basename(path))):
+                right[part].append(good)
+        row(label, sum(right["all"]) / len(right["all"]), sum(right["test"]) / len(right["test"]))
+
+
+def repair_rows(build, data, peers):
+    cases = repair.cases(data)
+    head(f"Repair of misread text ({len(cases)} cases)", "tool", "right")
+    with tempfile.TemporaryDirectory() as folder:
+        texts = {"textmill": repair.run_textmill(os.path.join(build, "daemon", "textmill"), [a for a, _ in cases],
+                                                 os.path.join(folder, "cases.jsonl"))}
+    if peers:
+        texts["ftfy"] = [peers.mend(original) for original, _ in cases]
+    for label, got in texts.items():
+        row(label, sum(repair.plain(a) == repair.plain(b) for a, (_, b) in zip(got, cases, strict=True)) / len(cases))
+
+
+def language_rows(build, data, peers):
+    head("Language (mean over the languages that are here)", "tool", *language.KINDS, "sentences/s")
+    own, other = ["textmill"], ["lingua, high accuracy"]
+    for kind in language.KINDS:
+        gold = language.lines(data, kind)
+        got, speed = language.run_textmill(os.path.join(build, "tests", "clean", "bench_langid"), [t for _, t in gold])
+        own.append(language.score(gold, got)["all"])
+        rate = speed if kind == "sentences" else rate
+        if peers:
+            detect = peers.language_detector()
+            start = time.process_time()
+            other.append(language.score(gold, [detect(t) for _, t in gold])["all"])
+            other_rate = len(gold) / (time.process_time() - start) if kind == "sentences" else other_rate
+    row(*own, f"{rate:.0f}")
+    if peers:
+        row(*other, f"{other_rate:.0f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build")
+    parser.add_argument("--own", action="store_true", help="textmill alone, without the peers")
+    args = parser.parse_args()
+    data = os.environ.get("TEXTMILL_TESTDATA")
+    if not data:
+        print("skipped: set TEXTMILL_TESTDATA to the folder of test data", file=sys.stderr)
+        return 77
+    peers = None
+    if not args.own:
+        import peers
+    for rows in (extraction_rows, charset_rows, repair_rows, language_rows):
+        rows(args.build, data, peers)
+    return 0
+
+
+sys.exit(main())

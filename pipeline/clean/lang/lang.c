@@ -1,0 +1,420 @@
+/* Tells languages apart by script and by n-grams of letters (lang.h). The table is part of the
+ * program (table.bin, by make_table.py) and is read where it lies. Called by clean.c; no
+ * state, any thread. */
+#include "lang.h"
+#include "lang_table.h" /* made: where table.bin lies */
+
+#include <math.h>
+#include <string.h>
+#include <unicode/uchar.h>
+
+__asm__(".section .rodata\n"
+        ".balign 64\n"
+        ".global tm_lang_table\n"
+        ".hidden tm_lang_table\n"
+        "tm_lang_table:\n"
+        ".incbin \"" TM_LANG_TABLE "\"\n"
+        "tm_lang_table_end:\n"
+        ".global tm_lang_table_end\n"
+        ".hidden tm_lang_table_end\n"
+        ".byte 0\n"
+        ".previous\n");
+extern const unsigned char tm_lang_table[], tm_lang_table_end[];
+
+enum {
+    SAMPLE = 8192, /* bytes that are looked at */
+    WORD = 40,     /* letters of a word that are looked at */
+    ORDER = 5,     /* letters of the longest n-gram */
+    WIDTH = 64,    /* most languages of a group */
+    UNKNOWN = 127, /* a row's largest value */
+    SCALE = 16,    /* of the rows: per unit of the natural logarithm */
+    OVERLAP = 4,   /* about how many n-grams say the same thing */
+};
+static const double least_score = 0.3;
+
+/* Scripts in the order of the table's groups, then those of one language. */
+enum script { LATIN, CYRILLIC, ARABIC, DEVANAGARI, GROUPS, HAN = GROUPS, KANA, HANGUL, SINGLE };
+
+static const struct range {
+    uint32_t first, last;
+    uint8_t script;
+    const char *lang; /* of a script that one language has to itself, as good as */
+} ranges[] = {
+    {'A', 'Z', LATIN, NULL},          {'a', 'z', LATIN, NULL},
+    {0xaa, 0xaa, LATIN, NULL},        {0xba, 0xba, LATIN, NULL},
+    {0xc0, 0xd6, LATIN, NULL},        {0xd8, 0xf6, LATIN, NULL},
+    {0xf8, 0x24f, LATIN, NULL},       {0x250, 0x2af, LATIN, NULL},
+    {0x370, 0x3ff, SINGLE, "el"},     {0x400, 0x52f, CYRILLIC, NULL},
+    {0x530, 0x58f, SINGLE, "hy"},     {0x590, 0x5ff, SINGLE, "he"},
+    {0x620, 0x64a, ARABIC, NULL},     {0x66e, 0x6d3, ARABIC, NULL},
+    {0x6d5, 0x6ff, ARABIC, NULL},     {0x750, 0x77f, ARABIC, NULL},
+    {0x780, 0x7bf, SINGLE, "dv"},     {0x900, 0x963, DEVANAGARI, NULL},
+    {0x970, 0x97f, DEVANAGARI, NULL}, {0x980, 0x9e3, SINGLE, "bn"},
+    {0xa00, 0xa7f, SINGLE, "pa"},     {0xa80, 0xaff, SINGLE, "gu"},
+    {0xb00, 0xb7f, SINGLE, "or"},     {0xb80, 0xbff, SINGLE, "ta"},
+    {0xc00, 0xc7f, SINGLE, "te"},     {0xc80, 0xcff, SINGLE, "kn"},
+    {0xd00, 0xd7f, SINGLE, "ml"},     {0xd80, 0xdff, SINGLE, "si"},
+    {0xe00, 0xe7f, SINGLE, "th"},     {0xe80, 0xeff, SINGLE, "lo"},
+    {0xf00, 0xfff, SINGLE, "bo"},     {0x1000, 0x109f, SINGLE, "my"},
+    {0x10a0, 0x10ff, SINGLE, "ka"},   {0x1100, 0x11ff, HANGUL, NULL},
+    {0x1200, 0x139f, SINGLE, "am"},   {0x1780, 0x17ff, SINGLE, "km"},
+    {0x1e00, 0x1eff, LATIN, NULL},    {0x1f00, 0x1fff, SINGLE, "el"},
+    {0x3041, 0x30ff, KANA, NULL},     {0x3400, 0x4dbf, HAN, NULL},
+    {0x4e00, 0x9fff, HAN, NULL},      {0xac00, 0xd7a3, HANGUL, NULL},
+    {0xf900, 0xfaff, HAN, NULL},      {0xfb50, 0xfdcf, ARABIC, NULL},
+    {0xfe70, 0xfefc, ARABIC, NULL},   {0xff66, 0xff9d, KANA, NULL},
+    {0x20000, 0x2fa1f, HAN, NULL},
+};
+
+struct group {
+    const char (*codes)[TM_LANG_CODE];
+    const uint32_t *prints;
+    const uint16_t *numbers;
+    const uint8_t *rows;
+    uint32_t langs, width, n_rows, slots;
+};
+
+static uint32_t get32(const unsigned char *at)
+{
+    uint32_t v;
+    memcpy(&v, at, sizeof v);
+    return v;
+}
+
+static size_t aligned(size_t at)
+{
+    return (at + 15) & ~(size_t)15;
+}
+
+/* The parts of one group in the table. */
+static struct group find_group(size_t index)
+{
+    struct group g = {0};
+    size_t count = get32(tm_lang_table + 8), at = 12 + 20 * count;
+    for (size_t i = 0; i <= index && i < count; i++) {
+        const unsigned char *head = tm_lang_table + 12 + 20 * i;
+        g = (struct group){.langs = get32(head + 4),
+                           .width = get32(head + 8),
+                           .n_rows = get32(head + 12),
+                           .slots = get32(head + 16)};
+        at = aligned(at);
+        g.codes = (const char(*)[TM_LANG_CODE])(tm_lang_table + at);
+        at = aligned(at + g.langs * TM_LANG_CODE);
+        g.prints = (const uint32_t *)(tm_lang_table + at);
+        at += (size_t)4 * g.slots;
+        g.numbers = (const uint16_t *)(tm_lang_table + at);
+        at = aligned(at + (size_t)2 * g.slots);
+        g.rows = tm_lang_table + at;
+        at += (size_t)g.n_rows * g.width;
+    }
+    return g;
+}
+
+bool tm_lang_table_sound(void)
+{
+    if (memcmp(tm_lang_table, "TMLANG1", 8) != 0 || get32(tm_lang_table + 8) != GROUPS)
+        return false;
+    for (size_t i = 0; i < GROUPS; i++) {
+        struct group g = find_group(i);
+        if (get32(tm_lang_table + 12 + 20 * i) != i || g.width > WIDTH || g.langs > g.width ||
+            (g.slots & (g.slots - 1)) != 0)
+            return false;
+        for (uint32_t k = 0; k < g.slots; k++)
+            if (g.numbers[k] != 0xffff && g.numbers[k] >= g.n_rows)
+                return false;
+        if (i + 1 == GROUPS)
+            return g.rows + (size_t)g.n_rows * g.width == tm_lang_table_end;
+    }
+    return false;
+}
+
+/* ---- counting ----------------------------------------------------------------------------------
+ */
+
+struct counter {
+    struct group groups[GROUPS];
+    uint32_t sums[GROUPS][WIDTH]; /* how unlikely, by language */
+    uint32_t hits[GROUPS];        /* n-grams that the table has */
+    uint32_t letters[SINGLE];
+    uint32_t single_letters[TM_COUNTOF(ranges)];
+};
+
+static const struct range *find_range(uint32_t cp)
+{
+    size_t lo = 0, hi = TM_COUNTOF(ranges);
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (ranges[mid].last < cp)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < TM_COUNTOF(ranges) && cp >= ranges[lo].first ? &ranges[lo] : NULL;
+}
+
+static uint32_t mix(uint32_t x)
+{
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    return x ^ (x >> 16);
+}
+
+static const uint8_t *find_row(const struct group *g, uint32_t h)
+{
+    for (uint32_t at = h & (g->slots - 1); g->numbers[at] != 0xffff; at = (at + 1) & (g->slots - 1))
+        if (g->prints[at] == h)
+            return g->rows + (size_t)g->numbers[at] * g->width;
+    return NULL;
+}
+
+static void add_row(uint32_t *sums, const uint8_t *row, uint32_t width)
+{
+    for (uint32_t i = 0; i < width; i++)
+        sums[i] += row[i];
+}
+
+static void count_word(struct counter *c, const uint32_t *word, size_t n, unsigned script)
+{
+    const struct group *g = &c->groups[script];
+    for (size_t from = 0; from < n; from++) {
+        uint32_t h = 0;
+        for (size_t i = from; i < n && i < from + ORDER; i++) {
+            h = mix(h * 31 + word[i] + 1);
+            const uint8_t *row = find_row(g, h);
+            if (row == NULL)
+                continue;
+            add_row(c->sums[script], row, g->width);
+            c->hits[script]++;
+        }
+    }
+}
+
+static void count(struct counter *c, const char *s, size_t len)
+{
+    uint32_t word[WORD];
+    size_t n = 0;
+    unsigned script = GROUPS;
+    for (size_t i = 0; i < len;) {
+        uint32_t cp = (unsigned char)s[i];
+        size_t step = cp < 0x80 ? 1 : tm_utf8_decode(s + i, len - i, &cp);
+        if (step == 0)
+            break;
+        i += step;
+        const struct range *r = find_range(cp);
+        unsigned now = r == NULL ? GROUPS : r->script;
+        if (n > 0 && (now != script || n == WORD)) {
+            count_word(c, word, n, script);
+            n = 0;
+        }
+        if (r == NULL)
+            continue;
+        script = now;
+        if (now < SINGLE)
+            c->letters[now]++;
+        else
+            c->single_letters[r - ranges]++;
+        if (now < GROUPS)
+            word[n++] = cp < 0x80 ? cp | 32 : (uint32_t)u_tolower((UChar32)cp);
+    }
+    if (n > 0)
+        count_word(c, word, n, script);
+}
+
+/* ---- deciding ----------------------------------------------------------------------------------
+ */
+
+static size_t certain(struct tm_lang_guess *out, const char *code)
+{
+    out[0] = (struct tm_lang_guess){code, 1};
+    return 1;
+}
+
+/* The languages of one script, likeliest first. */
+static size_t rank(const struct counter *c, unsigned script,
+                   struct tm_lang_guess out[TM_LANG_GUESSES])
+{
+    const struct group *g = &c->groups[script];
+    const uint32_t *sums = c->sums[script];
+    uint32_t least = UINT32_MAX;
+    double all = 0;
+    size_t n = 0;
+    for (uint32_t i = 0; i < g->langs; i++)
+        least = TM_MIN(least, sums[i]);
+    for (uint32_t i = 0; i < g->langs; i++) {
+        double p = exp(-(double)(sums[i] - least) / (SCALE * OVERLAP));
+        all += p;
+        size_t at = n;
+        while (at > 0 && out[at - 1].score < p)
+            at--;
+        if (at == TM_LANG_GUESSES)
+            continue;
+        n = TM_MIN(n + 1, (size_t)TM_LANG_GUESSES);
+        for (size_t k = n - 1; k > at; k--)
+            out[k] = out[k - 1];
+        out[at] = (struct tm_lang_guess){g->codes[i], p};
+    }
+    for (size_t i = 0; i < n; i++)
+        out[i].score /= all;
+    return c->hits[script] == 0 || out[0].score < least_score ? 0 : n;
+}
+
+size_t tm_lang_detect(const char *text, size_t len, struct tm_lang_guess out[TM_LANG_GUESSES])
+{
+    struct counter c = {0};
+    for (size_t i = 0; i < GROUPS; i++)
+        c.groups[i] = find_group(i);
+    count(&c, text, TM_MIN(len, (size_t)SAMPLE));
+    /* A letter of these says as much as several of an alphabet. */
+    uint32_t east = 3 * (c.letters[HAN] + c.letters[KANA] + c.letters[HANGUL]), most = 0;
+    unsigned best = GROUPS;
+    const char *single = NULL;
+    for (unsigned i = 0; i < GROUPS; i++) {
+        if (c.letters[i] > most) {
+            most = c.letters[i];
+            best = i;
+        }
+    }
+    for (size_t i = 0; i < TM_COUNTOF(ranges); i++) {
+        if (c.single_letters[i] > most) {
+            most = c.single_letters[i];
+            single = ranges[i].lang;
+        }
+    }
+    if (east > most) {
+        if (c.letters[HANGUL] > c.letters[HAN] + c.letters[KANA])
+            return certain(out, "ko");
+        return certain(out, 20 * c.letters[KANA] > c.letters[HAN] + c.letters[KANA] ? "ja" : "zh");
+    }
+    if (single != NULL)
+        return certain(out, single);
+    return most == 0 ? 0 : rank(&c, best, out);
+}
+
+/* ---- fitness -----------------------------------------------------------------------------------
+ */
+
+/* Letters that are most of any text in a script of one language. */
+static const struct {
+    const char *lang, *letters;
+} frequent[] = {
+    {"el", "αοιετσνηυρπκμλςάίόέ"},
+    {"he", "יוהלארתבמשנםדקפחןכ"},
+    {"th", "านรกอเง่มยลวดท้สต"},
+};
+
+struct fit {
+    double good;
+    size_t all;
+};
+
+static void fit_word(const struct group *g, size_t lang, const uint32_t *word, size_t n,
+                     struct fit *f)
+{
+    for (size_t from = 0; from < n; from++) {
+        uint32_t h = 0;
+        bool foreign = false;
+        for (size_t i = from; i < n && i < from + 4; i++) {
+            h = mix(h * 31 + word[i] + 1);
+            foreign |= word[i] >= 0x80;
+            if (i == from || !foreign)
+                continue;
+            const uint8_t *row = find_row(g, h);
+            f->good += row == NULL ? 0 : 1 - (double)row[lang] / UNKNOWN;
+            f->all++;
+        }
+    }
+}
+
+static void fit_single(const char *lang, const char *s, size_t n, struct fit *f)
+{
+    for (size_t i = 0; i < TM_COUNTOF(frequent); i++) {
+        if (strcmp(frequent[i].lang, lang) != 0)
+            continue;
+        bool found = memmem(frequent[i].letters, strlen(frequent[i].letters), s, n) != NULL;
+        f->good += found ? 1 : -1.5; /* so that a usual text is about where others are */
+    }
+    f->all++;
+}
+
+/* A sign that has no place where it stands: controls anywhere, others between two letters. */
+static size_t oddness(uint32_t cp, bool after_letter, bool before_letter)
+{
+    int8_t type = u_charType((UChar32)cp);
+    if (type == U_CONTROL_CHAR || type == U_UNASSIGNED || type == U_PRIVATE_USE_CHAR)
+        return 4;
+    if (cp >= 0x2500 && cp < 0x2600)
+        return 4; /* boxes */
+    if (cp == 0x2019 || cp == 0xad || cp == 0xa0 || cp == 0xb7 || type == U_NON_SPACING_MARK)
+        return 0;
+    bool quote = type == U_INITIAL_PUNCTUATION || type == U_FINAL_PUNCTUATION ||
+                 type == U_DASH_PUNCTUATION || type == U_START_PUNCTUATION ||
+                 type == U_OTHER_PUNCTUATION;
+    if (after_letter && before_letter)
+        return 3;
+    return !quote && (after_letter || before_letter) ? 2 : 0;
+}
+
+static bool is_letter_at(const char *s, size_t len)
+{
+    uint32_t cp;
+    return len > 0 && tm_utf8_decode(s, len, &cp) > 0 && find_range(cp) != NULL;
+}
+
+/* The language of the script that has most letters beyond ASCII. */
+static unsigned fit_language(const struct counter *c, size_t *ret_lang)
+{
+    unsigned script = LATIN;
+    for (unsigned i = 1; i < GROUPS; i++)
+        if (c->letters[i] > c->letters[LATIN] / 4 &&
+            (script == LATIN || c->letters[i] > c->letters[script]))
+            script = i;
+    *ret_lang = 0;
+    for (uint32_t i = 1; i < c->groups[script].langs; i++)
+        if (c->sums[script][i] < c->sums[script][*ret_lang])
+            *ret_lang = i;
+    return script;
+}
+
+double tm_lang_fitness(const char *s, size_t len)
+{
+    struct counter c = {0};
+    struct fit f = {0};
+    uint32_t word[WORD];
+    size_t n = 0, lang;
+    bool lower = false, foreign = false;
+    for (size_t i = 0; i < GROUPS; i++)
+        c.groups[i] = find_group(i);
+    len = TM_MIN(len, (size_t)SAMPLE);
+    count(&c, s, len);
+    unsigned script = fit_language(&c, &lang), last = GROUPS;
+    for (size_t i = 0; i < len;) {
+        uint32_t cp;
+        size_t step = tm_utf8_decode(s + i, len - i, &cp);
+        if (step == 0)
+            break;
+        const struct range *r = find_range(cp);
+        unsigned now = r == NULL ? GROUPS : r->script;
+        if (cp >= 0x80 && r == NULL)
+            f.all += oddness(cp, last != GROUPS, is_letter_at(s + i + step, len - i - step));
+        if (r != NULL && last != GROUPS && now != last)
+            f.all += 3; /* two scripts in one word */
+        if (r != NULL && now == SINGLE)
+            fit_single(r->lang, s + i, step, &f);
+        else if (r != NULL && now != script && cp >= 0x80)
+            f.all += 2;
+        if (now != script || n == WORD) {
+            fit_word(&c.groups[script], lang, word, n, &f);
+            n = 0;
+        }
+        bool upper = r != NULL && u_isupper((UChar32)cp);
+        f.all += upper && lower && (cp >= 0x80 || foreign); /* "wOrd" */
+        lower = r != NULL && u_islower((UChar32)cp);
+        foreign = cp >= 0x80;
+        if (now == script)
+            word[n++] = (uint32_t)u_tolower((UChar32)cp);
+        last = now;
+        i += step;
+    }
+    fit_word(&c.groups[script], lang, word, n, &f);
+    return f.all == 0 ? 0 : f.good / (double)f.all;
+}
