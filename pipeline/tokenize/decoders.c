@@ -95,7 +95,7 @@ static bool decode_steps(const struct tm_tokenizer *t, struct strings *now, stru
 }
 
 enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *ids, size_t n,
-                                   bool skip_special, struct tm_buf *out, struct tm_err *err)
+                                   unsigned how, struct tm_buf *out, struct tm_err *err)
 {
     TM_CLEANUP(strings_finish) struct strings now = {0};
     TM_CLEANUP(strings_finish) struct strings next = {0};
@@ -103,7 +103,7 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
         int32_t id = ids[i];
         if (id < 0 || id >= t->n_ids || t->tokens[id] == NULL)
             continue;
-        if (skip_special && t->special_ids[id])
+        if ((how & TM_DECODE_SKIP_SPECIAL) != 0 && t->special_ids[id])
             continue;
         if (t->n_decoders == 0 && now.ends.len > 0)
             tm_buf_putc(&now.bytes, ' ');

@@ -304,7 +304,7 @@ static enum tm_status put_special(const struct post_item *item, struct tm_encodi
 }
 
 enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
-                                   bool special, struct tm_encoding *e, struct tm_err *err)
+                                   unsigned how, struct tm_encoding *e, struct tm_err *err)
 {
     const struct post_template *items = &t->post.single;
     enum tm_status s = TM_OK;
@@ -313,7 +313,7 @@ enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *tex
         const struct post_item *item = &items->items[i];
         if (item->kind == ITEM_A)
             s = encode_text(t, text, n, item->type, e, err);
-        else if (special)
+        else if ((how & TM_ENCODE_SPECIAL) != 0)
             s = put_special(item, e, err);
     }
     return s;
