@@ -72,9 +72,9 @@ enum {
 /* Appends the text of ids to out; an id without a token is left out. Marian: by target.spm. */
 enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *ids, size_t n,
                                    unsigned how, struct tm_buf *out, struct tm_err *err);
-/* Appends the bytes that one id stands for inside a text, which need not be whole characters: "Ġthe"
- * and "▁the" are " the", "<0x0A>" is a line feed. For guides. TM_NOTFOUND: no token, or a special
- * one, which stands for no text. */
+/* Appends the bytes that one id stands for inside a text, which need not be whole characters:
+ * "Ġthe" and "▁the" are " the", "<0x0A>" is a line feed. For guides. TM_NOTFOUND: no token, or a
+ * special one, which stands for no text. */
 enum tm_status tm_tokenizer_bytes(const struct tm_tokenizer *t, int32_t id, struct tm_buf *out,
                                   struct tm_err *err);
 /* Whether decoding drops the space that the first token of a text begins with ("▁the" → "the"). */
@@ -105,8 +105,8 @@ int32_t tm_tokenizer_special_id(const struct tm_tokenizer *t, enum tm_special wh
 bool tm_tokenizer_is_special(const struct tm_tokenizer *t, int32_t id);
 
 /* For named entities: ret_subword[i] = 1 where token i of e continues the word of the token before,
- * by the rules of transformers' TokenClassificationPipeline. text is what e was made of; ret_subword
- * has room for e->n. */
+ * by the rules of transformers' TokenClassificationPipeline. text is what e was made of;
+ * ret_subword has room for e->n. */
 void tm_tokenizer_subwords(const struct tm_tokenizer *t, const char *text, size_t n,
                            const struct tm_encoding *e, uint8_t *ret_subword);
 

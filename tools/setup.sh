@@ -48,4 +48,4 @@ need_build() {
 }
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libxml2-dev libjansson-dev libicu-dev
-    libyaml-dev zlib1g-dev libssl-dev libsystemd-dev python3 python3-venv ca-certificates unzip)
+    libyaml-dev zlib1g-dev libssl-dev libpcre2-dev libsystemd-dev python3 python3-venv ca-certificates unzip)

@@ -30,6 +30,11 @@ static enum tm_status expect(struct reader *r, enum tm_json_type type, const cha
     return s;
 }
 
+struct tm_arena *tok_reader_arena(const struct reader *r)
+{
+    return r->t->arena;
+}
+
 enum tm_status tok_read_null(struct reader *r, bool *ret_null, struct tm_err *err)
 {
     struct tm_json mark = save(r);

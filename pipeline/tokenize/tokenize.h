@@ -8,9 +8,12 @@
 
 #include "tm_tokenizer.h"
 #include "added_tokens.h"
+#include "charsmap.h"
 #include "encode.h"
+#include "finder.h"
 #include "read.h"
 #include "text.h"
+#include "bpe.h"
 #include "vocab.h"
 #include <string.h>
 
@@ -25,32 +28,70 @@ struct normalizer {
     bool clean, cjk, lower;                                     /* BertNormalizer */
     int8_t accents;                                             /* BertNormalizer: -1 is as lower */
     bool left, right;                                           /* Strip */
-    struct str pattern;                                         /* Replace */
+    struct finder finder;                                       /* Replace */
+    const struct charsmap *charsmap;                            /* Precompiled, sentencepiece */
     struct str content;                                         /* Replace, Prepend */
 };
 
 enum split { SPLIT_REMOVED, SPLIT_ISOLATED, SPLIT_PREVIOUS, SPLIT_NEXT, SPLIT_CONTIGUOUS };
 
+enum prepend { PREPEND_ALWAYS, PREPEND_FIRST, PREPEND_NEVER };
+
+/* Up to two rewrites of each piece, then a cut; each may be NULL. */
 struct pre_tokenizer {
-    /* Cuts the cells [begin, end) into pieces; false: no memory. */
-    bool (*split)(const struct pre_tokenizer *p, const struct cell *cells, uint32_t begin,
-                  uint32_t end, struct tm_buf *out);
+    /* Appends the cells of a piece to x->next and what it is cut into to out. This and what
+     * follows: false means that memory is short, unless x->status says more. */
+    bool (*rewrite[2])(const struct pre_tokenizer *p, struct cells *x, struct piece in,
+                       struct tm_buf *out);
+    /* Cuts the cells [begin, end) into pieces. */
+    bool (*split)(const struct pre_tokenizer *p, struct cells *x, uint32_t begin, uint32_t end,
+                  struct tm_buf *out);
     enum split behavior;
-    unsigned flags;     /* what is cut at; 0: delimiter */
-    uint32_t delimiter; /* CharDelimiterSplit */
+    unsigned flags;                   /* what is cut at; 0: delimiter */
+    uint32_t delimiter;               /* CharDelimiterSplit; Metaspace's replacement */
+    enum prepend prepend;             /* Metaspace */
+    bool add_prefix_space, use_regex; /* ByteLevel; the first of Metaspace too */
+    struct finder finder;             /* Split */
+    bool invert;                      /* Split */
+    uint64_t length;                  /* FixedLength */
+};
+
+enum piece_type {
+    PIECE_NORMAL = 1,
+    PIECE_UNKNOWN,
+    PIECE_CONTROL,
+    PIECE_USER_DEFINED,
+    PIECE_UNUSED,
+    PIECE_BYTE
 };
 
 struct model {
     /* Appends the tokens of one word, offsets in bytes of the word. */
     enum tm_status (*encode)(const struct model *m, const char *word, size_t n, size_t n_chars,
                              struct tm_encoding *e, struct tm_err *err);
+    uint64_t serial; /* tells this model's words from others' in a cache */
     struct vocab vocab;
     struct str unk_token;
-    struct str prefix;   /* WordPiece: continuing_subword_prefix */
-    uint64_t max_chars;  /* WordPiece: max_input_chars_per_word */
-    int32_t unk_id;      /* -1: not in the vocabulary */
-    uint32_t continuing; /* node that prefix leads to, TRIE_NONE: no token begins with it */
+    struct str prefix;     /* WordPiece, BPE: continuing_subword_prefix */
+    struct str suffix;     /* BPE: end_of_word_suffix */
+    uint64_t max_chars;    /* WordPiece: max_input_chars_per_word */
+    int32_t unk_id;        /* -1: not in the vocabulary */
+    uint32_t continuing;   /* node that prefix leads to, TRIE_NONE: no token begins with it */
+    int32_t byte_ids[256]; /* BPE, Unigram: of <0x00> to <0xFF>; -1: not there */
+    bool fuse_unk, byte_fallback, ignore_merges;
+    struct merges merges;       /* BPE */
+    double *scores, unk_score;  /* Unigram: by id */
+    bool spm;                   /* a sentencepiece model: */
+    float max_score;            /* of its pieces, */
+    const uint8_t *piece_types; /* enum piece_type by id */
 };
+
+/* Appends the tokens of n bytes that begin at byte `base` of the word. */
+typedef enum tm_status tok_encode_fn(const struct model *m, const char *word, size_t n, size_t base,
+                                     struct tm_encoding *e, struct tm_err *err);
+/* The same by what e remembers of words seen before: cache.c. */
+enum tm_status tok_cache_encode(const struct model *m, tok_encode_fn *encode, const char *word,
+                                size_t n, size_t base, struct tm_encoding *e, struct tm_err *err);
 
 enum item_kind { ITEM_SPECIAL, ITEM_A, ITEM_B };
 struct post_item {
@@ -65,7 +106,7 @@ struct post_template {
 
 struct post_processor {
     bool present;
-    bool trim_offsets, add_prefix_space; /* RobertaProcessing */
+    bool trim_offsets, add_prefix_space; /* RobertaProcessing, ByteLevel */
     struct post_template single, pair;
 };
 
@@ -76,8 +117,14 @@ struct strings {
 
 struct decoder {
     bool (*apply)(const struct decoder *d, const struct strings *in, struct strings *out);
-    struct str prefix; /* WordPiece */
-    bool cleanup;
+    struct str prefix;     /* WordPiece; BPEDecoder's suffix; CTC's pad_token */
+    struct str content;    /* Replace; CTC's word_delimiter_token */
+    uint32_t character;    /* Metaspace, Strip */
+    enum prepend prepend;  /* Metaspace */
+    bool add_prefix_space; /* Metaspace */
+    bool cleanup;          /* WordPiece, CTC */
+    uint64_t start, stop;  /* Strip: most characters of either end */
+    struct finder finder;  /* Replace */
 };
 
 struct tm_tokenizer {
@@ -89,7 +136,8 @@ struct tm_tokenizer {
     struct model model;
     struct added_token *added;
     size_t n_added;
-    struct matcher raw, normalized; /* the two passes over added tokens */
+    struct matcher raw[2],
+        normalized[2]; /* the two passes over added tokens; 1: TM_ENCODE_LITERAL */
     struct post_processor post;
     int32_t *frame; /* ids of post.single before the text, then those after */
     size_t n_prefix, n_suffix;
@@ -114,11 +162,21 @@ bool tok_normalize(const struct tm_tokenizer *t, struct cells *x);
 bool tok_normal_form(struct cells *x, bool compatible, bool compose); /* normal_forms.c */
 
 enum tm_status tok_pre_tokenizer_read(struct reader *r, void *unused, struct tm_err *err);
-bool tok_pre_tokenizer_bert(const struct pre_tokenizer *p, const struct cell *cells, uint32_t begin,
+bool tok_pre_tokenizer_bert(const struct pre_tokenizer *p, struct cells *x, uint32_t begin,
                             uint32_t end, struct tm_buf *out);
+/* Every step, on *pieces of x->now; both may change places with the other. */
+bool tok_pre_tokenize(const struct tm_tokenizer *t, struct cells *x, struct tm_buf **pieces,
+                      struct tm_buf **other);
 
 enum tm_status tok_model_read(struct reader *r, void *unused, struct tm_err *err);
 void tok_model_finish_reading(struct model *m);
+/* merges.txt, or its lines in tokenizer.json: "left right". The vocabulary has been read. */
+enum tm_status tok_model_add_merge(struct model *m, struct str left, struct str right,
+                                   uint32_t rank, struct tm_err *err);
+enum tm_status tok_bpe_encode(const struct model *m, const char *word, size_t n, size_t n_chars,
+                              struct tm_encoding *e, struct tm_err *err);
+enum tm_status tok_unigram_encode(const struct model *m, const char *word, size_t n, size_t n_chars,
+                                  struct tm_encoding *e, struct tm_err *err);
 enum tm_status tok_wordpiece_encode(const struct model *m, const char *word, size_t n,
                                     size_t n_chars, struct tm_encoding *e, struct tm_err *err);
 enum tm_status tok_wordlevel_encode(const struct model *m, const char *word, size_t n,
@@ -133,6 +191,7 @@ void tok_post_processor_bert(struct post_processor *p, int32_t cls, int32_t sep)
 enum tm_status tok_post_processor_build(struct tm_tokenizer *t, struct tm_err *err);
 
 enum tm_status tok_decoder_read(struct reader *r, void *unused, struct tm_err *err);
+int tok_byte_token(const char *s, size_t n); /* the byte of <0xNN>; -1: it is none */
 bool tok_decoder_wordpiece(const struct decoder *d, const struct strings *in, struct strings *out);
 
 #endif

@@ -18,6 +18,7 @@ void tm_tokenizer_close(struct tm_tokenizer *t)
     if (t == NULL)
         return;
     tok_trie_finish(&t->model.vocab.trie);
+    tok_merges_finish(&t->model.merges);
     tm_arena_destroy(t->arena);
     free(t);
 }
