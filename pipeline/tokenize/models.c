@@ -44,6 +44,42 @@ static enum tm_status read_vocab(struct reader *r, void *base, struct tm_err *er
     return s;
 }
 
+/* A number as the package's JSON reader (serde_json) makes it a double, which is not always the
+ * nearest one: 64 bits of digits, the rest left out, times or by a power of ten. Near-ties between
+ * segmentations depend on it. text is a JSON number. */
+static double score_of(const char *text, size_t n)
+{
+    uint64_t digits = 0;
+    int32_t exponent = 0;
+    bool negative = n > 0 && text[0] == '-', fraction = false, full = false;
+    size_t i = negative;
+    for (; i < n && text[i] != 'e' && text[i] != 'E'; i++) {
+        if (text[i] == '.') {
+            fraction = true;
+            continue;
+        }
+        unsigned digit = (unsigned)(text[i] - '0');
+        full = full || digits > (UINT64_MAX - digit) / 10;
+        if (!full)
+            digits = digits * 10 + digit;
+        exponent += full ? !fraction : -(int32_t)fraction;
+    }
+    int64_t more = 0;
+    if (i < n)
+        tm_json_number_i64(text + i + 1 + (text[i + 1] == '+'), n - i - 1 - (text[i + 1] == '+'),
+                           &more);
+    exponent += (int32_t)TM_MAX(TM_MIN(more, INT64_C(100000)), INT64_C(-100000));
+    double value = (double)digits;
+    for (; exponent < -308 && value != 0; exponent += 308)
+        value /= 1e308;
+    char power[16];
+    double scale = 1;
+    int len = snprintf(power, sizeof power, "1e%d", exponent < 0 ? -exponent : exponent);
+    if (value != 0 && tm_json_number_f64(power, (size_t)len, &scale))
+        value = exponent < 0 ? value / scale : value * scale;
+    return negative ? -value : value;
+}
+
 /* [[token, score], …]: a token's id is its place. */
 static enum tm_status read_scored(struct reader *r, struct vocab_builder *b, struct tm_buf *scores,
                                   struct tm_err *err)
@@ -67,7 +103,10 @@ static enum tm_status read_scored(struct reader *r, struct vocab_builder *b, str
         if (s == TM_OK && !tok_vocab_add(b, text, n, id, r->j.at))
             return tm_json_fail(&r->j, TM_NOMEM, err, "no memory for the vocabulary");
         if (s == TM_OK)
-            s = tm_json_f64(&r->j, &score, err);
+            s = tm_json_next(&r->j, &ev, err);
+        if (s == TM_OK && ev.type != TM_JSON_NUMBER)
+            s = tm_json_fail(&r->j, TM_BADINPUT, err, "score is not a number");
+        score = s == TM_OK ? score_of(ev.text, ev.len) : 0;
         if (s == TM_OK && !tm_buf_append(scores, &score, sizeof score))
             return tm_json_fail(&r->j, TM_NOMEM, err, "no memory for the vocabulary");
         if (s == TM_OK)

@@ -173,6 +173,31 @@ static uint32_t scan_o200k(const struct cell *c, uint32_t i, uint32_t end)
     return others_and_spaces(c, i, end, true);
 }
 
+static bool has_text(const struct cell *c, uint32_t i, uint32_t end, const char *text)
+{
+    for (; *text != '\0'; text++, i++) {
+        if (i == end || c[i].cp != (unsigned char)*text)
+            return false;
+    }
+    return true;
+}
+
+static uint32_t scan_clip(const struct cell *c, uint32_t i, uint32_t end)
+{
+    static const char *const tokens[] = {"<|startoftext|>", "<|endoftext|>"};
+    for (size_t k = 0; c[i].cp == '<' && k < TM_COUNTOF(tokens); k++) {
+        if (has_text(c, i, end, tokens[k]))
+            return i + (uint32_t)strlen(tokens[k]);
+    }
+    uint32_t to = c[i].cp == '\'' ? contraction(c, i, end, false) : i;
+    if (to > i)
+        return to;
+    unsigned k = kind(c, i);
+    if ((k & UNI_LETTER) != 0)
+        return run_of(c, i + 1, end, UNI_LETTER);
+    return (k & UNI_NUMBER) != 0 ? i + 1 : run_of_others(c, i, end);
+}
+
 #define CONTRACTIONS "'s|'t|'re|'ve|'m|'ll|'d"
 #define TAIL         "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
 #define UPPER        "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
@@ -192,6 +217,9 @@ static const struct {
     {"[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+(?i:" CONTRACTIONS ")?|[^\\r\\n\\p{L}\\p{N}]?" UPPER
      "+" LOWER "*(?i:" CONTRACTIONS ")?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" TAIL,
      scan_o200k},
+    {"<\\|startoftext\\|>|<\\|endoftext\\|>|" CONTRACTIONS
+     "|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+",
+     scan_clip},
 };
 
 tok_scan_fn *tok_scanner(struct str pattern)

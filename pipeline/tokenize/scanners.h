@@ -5,7 +5,7 @@
 
 #include "text.h"
 
-/* End of the match that begins at c[i], i < end; every character is part of a match. */
+/* End of the match that begins at c[i], i < end; i: there is none. */
 typedef uint32_t tok_scan_fn(const struct cell *c, uint32_t i, uint32_t end);
 
 /* The scanner for exactly this pattern; NULL: there is none. */
