@@ -99,8 +99,10 @@ static enum tm_status give_ids(struct tm_tokenizer *t, struct tm_err *err)
     for (size_t i = 0; i < t->n_added; i++) {
         struct added_token *a = &t->added[i];
         int32_t known = trie_find(&v->trie, a->content.s, a->content.n);
-        a->id = known >= 0 ? known : a->content.n > 0 ? next++ : -1;
+        if (!t->ids_given || a->id < 0)
+            a->id = known >= 0 ? known : a->content.n > 0 ? next++ : -1;
         most = TM_MAX(most, a->id + 1);
+        next = TM_MAX(next, t->ids_given ? most : next);
     }
     t->n_ids = most;
     t->tokens = tm_arena_array(t->arena, (size_t)most + 1, sizeof *t->tokens);

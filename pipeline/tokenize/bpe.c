@@ -263,11 +263,60 @@ static enum tm_status start(const struct model *m, const char *word, size_t n, s
     return ok ? TM_OK : no_memory(err);
 }
 
+/* sentencepiece's characters; user-defined symbols are whole. Pieces' tries have every character of
+ * every piece; what is not there has no merges. */
+static enum tm_status start_spm(const struct model *m, const char *word, size_t n,
+                                struct tm_buf *out, struct tm_err *err)
+{
+    const struct spm *spm = m->spm;
+    size_t len;
+    out->len = 0;
+    for (size_t i = 0; i < n; i += len) {
+        uint32_t cp;
+        int32_t id = -1;
+        if (spm->has_user)
+            id = trie_longest(&spm->user, TRIE_ROOT, word + i, n - i, &len);
+        if (id < 0) {
+            len = (unsigned char)word[i] < 0x80 ? 1 : tm_utf8_decode(word + i, n - i, &cp);
+            id = trie_find(&spm->pieces.trie, word + i, len);
+        }
+        if (!put_symbol(out, id, len))
+            return no_memory(err);
+    }
+    return TM_OK;
+}
+
+static enum tm_status put_spm(const struct model *m, const struct symbol *s, bool any,
+                              const char *word, size_t base, struct tm_encoding *e,
+                              struct tm_err *err)
+{
+    const struct spm *spm = m->spm;
+    size_t at = 0, unknown = SIZE_MAX;
+    enum tm_status status = TM_OK;
+    for (int32_t i = any ? 0 : NONE; i >= 0 && status == TM_OK; i = s[i].next) {
+        bool known = s[i].id >= 0 && spm->types[s[i].id] != PIECE_UNKNOWN;
+        if (unknown != SIZE_MAX && (known || m->byte_fallback)) {
+            status = tok_spm_put_unknown(m, word, unknown, at, base, e, err);
+            unknown = SIZE_MAX;
+        }
+        if (!known && unknown == SIZE_MAX)
+            unknown = at;
+        if (known && status == TM_OK &&
+            !encoding_append(e, spm->remap[s[i].id], base + at, base + at + s[i].len))
+            status = no_memory(err);
+        at += s[i].len;
+    }
+    if (status == TM_OK && unknown != SIZE_MAX)
+        status = tok_spm_put_unknown(m, word, unknown, at, base, e, err);
+    return status;
+}
+
 static enum tm_status encode(const struct model *m, const char *word, size_t n, size_t base,
                              struct tm_encoding *e, struct tm_err *err)
 {
     struct tm_buf *symbols = &e->scratch[SCRATCH_MODEL];
-    enum tm_status status = start(m, word, n, symbols, err);
+    enum tm_status status =
+        m->spm != NULL ? start_spm(m, word, n, symbols, err) : start(m, word, n, symbols, err);
     if (status != TM_OK)
         return status;
     struct symbol *s = (void *)symbols->data;
@@ -280,6 +329,8 @@ static enum tm_status encode(const struct model *m, const char *word, size_t n, 
         merge_short(&m->merges, s, count);
     else if (count > 1 && !merge_long(&m->merges, s, count, &e->scratch[SCRATCH_QUEUE]))
         return no_memory(err);
+    if (m->spm != NULL)
+        return put_spm(m, s, count > 0, word, base, e, err);
     for (int32_t i = count > 0 ? 0 : NONE; i >= 0; i = s[i].next) {
         if (!encoding_append(e, s[i].id, at, at + s[i].len))
             return no_memory(err);

@@ -47,28 +47,52 @@ enum tm_status tok_charsmap_init(struct charsmap *m, struct tm_arena *arena, con
     return TM_OK;
 }
 
-const char *tok_charsmap_find(const struct charsmap *m, const char *s, size_t n, bool longest,
-                              size_t *ret_len)
+/* One byte further from *at, which begins as the offset of the first unit; false: it leads nowhere.
+ * *ret_text is set where a string of the map ends. */
+static bool step(const struct charsmap *m, uint32_t *at, unsigned char byte, const char **ret_text)
+{
+    uint32_t pos = *at ^ byte;
+    if (byte == 0 || pos >= m->n_units || (m->units[pos] & 0x800000ff) != byte)
+        return false;
+    uint32_t unit = m->units[pos];
+    *at = pos ^ offset_of(unit);
+    if ((unit & LEAF) != 0) {
+        uint32_t text = *at < m->n_units ? m->units[*at] & INT32_MAX : UINT32_MAX;
+        if (text >= m->n_pool)
+            return false;
+        *ret_text = m->pool + text;
+    }
+    return true;
+}
+
+const char *tok_charsmap_shortest(const struct charsmap *m, const char *s, size_t n)
 {
     const char *found = NULL;
-    if (m->n_units == 0)
-        return NULL;
-    uint32_t at = offset_of(m->units[0]);
-    for (size_t i = 0; i < n && s[i] != '\0'; i++) {
-        at ^= (unsigned char)s[i];
-        if (at >= m->n_units || (m->units[at] & 0x800000ff) != (unsigned char)s[i])
+    uint32_t at = m->n_units > 0 ? offset_of(m->units[0]) : 0;
+    for (size_t i = 0; i < n && found == NULL; i++) {
+        if (!step(m, &at, (unsigned char)s[i], &found))
             break;
-        uint32_t unit = m->units[at];
-        at ^= offset_of(unit);
-        if ((unit & LEAF) == 0)
-            continue;
-        uint32_t text = at < m->n_units ? m->units[at] & INT32_MAX : UINT32_MAX;
-        if (text >= m->n_pool)
+    }
+    return found;
+}
+
+const char *tok_charsmap_longest(const struct charsmap *m, const struct cell *c, size_t n,
+                                 size_t *ret_n)
+{
+    const char *found = NULL;
+    uint32_t at = m->n_units > 0 ? offset_of(m->units[0]) : 0;
+    for (size_t i = 0; i < n; i++) {
+        char bytes[4];
+        size_t len = tm_utf8_encode(c[i].cp, bytes), k = 0;
+        const char *text = NULL;
+        while (k < len && step(m, &at, (unsigned char)bytes[k], &text))
+            k++;
+        if (k < len)
             break;
-        found = m->pool + text;
-        *ret_len = i + 1;
-        if (!longest)
-            break;
+        if (text != NULL) {
+            found = text;
+            *ret_n = i + 1;
+        }
     }
     return found;
 }
@@ -142,8 +166,7 @@ static size_t cluster_end(const struct cell *c, size_t i, size_t n)
 static bool put_char(const struct charsmap *m, struct tm_buf *b, uint32_t cp, bool *changed)
 {
     char bytes[4];
-    size_t len;
-    const char *text = tok_charsmap_find(m, bytes, tm_utf8_encode(cp, bytes), false, &len);
+    const char *text = tok_charsmap_shortest(m, bytes, tm_utf8_encode(cp, bytes));
     *changed = *changed || text != NULL;
     return text != NULL ? put_text(b, text, 1) : put_change(b, cp, 0);
 }
@@ -152,11 +175,10 @@ static bool put_cluster(const struct charsmap *m, struct tm_buf *b, const struct
                         bool *changed)
 {
     char bytes[CLUSTER_BYTES * 4];
-    size_t len = 0, used;
+    size_t len = 0;
     for (size_t i = 0; i < n && len < CLUSTER_BYTES; i++)
         len += tm_utf8_encode(c[i].cp, bytes + len);
-    const char *text =
-        n > 1 && len < CLUSTER_BYTES ? tok_charsmap_find(m, bytes, len, false, &used) : NULL;
+    const char *text = n > 1 && len < CLUSTER_BYTES ? tok_charsmap_shortest(m, bytes, len) : NULL;
     if (text != NULL) {
         *changed = true;
         return put_text(b, text, (uint32_t)n);

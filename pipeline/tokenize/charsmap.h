@@ -19,10 +19,11 @@ struct charsmap {
 /* Copies what it needs into the arena. n 0: a map of nothing. TM_BADINPUT. */
 enum tm_status tok_charsmap_init(struct charsmap *m, struct tm_arena *arena, const char *bytes,
                                  size_t n, struct tm_err *err);
-/* The text that replaces the longest (or the shortest) beginning of s; NULL: there is none.
- * *ret_len: bytes of s that it replaces. */
-const char *tok_charsmap_find(const struct charsmap *m, const char *s, size_t n, bool longest,
-                              size_t *ret_len);
+/* The text that replaces the shortest beginning of s that is in the map; NULL: there is none. */
+const char *tok_charsmap_shortest(const struct charsmap *m, const char *s, size_t n);
+/* The same of cells, the longest; *ret_n: cells that it replaces. */
+const char *tok_charsmap_longest(const struct charsmap *m, const struct cell *c, size_t n,
+                                 size_t *ret_n);
 /* The normalizer Precompiled of the `tokenizers` package, which takes grapheme clusters of fewer
  * than 6 bytes as one and otherwise characters. */
 bool tok_charsmap_apply(const struct charsmap *m, struct cells *x);

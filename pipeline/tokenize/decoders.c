@@ -47,17 +47,30 @@ static void replace_from(struct tm_buf *b, size_t begin, const char *from, const
 }
 
 /* Undoes what splitting at punctuation did to English, in this order. */
-static void clean_up(struct tm_buf *b, size_t begin)
+static const char *const clean_rules[][2] = {
+    {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+    {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
+};
+
+/* transformers' clean_up_tokenization. */
+static void clean_up_decoded(struct tm_buf *b, size_t begin)
 {
-    static const char *const rules[][2] = {
-        {" .", "."},   {" ?", "?"},     {" !", "!"},     {" ,", ","},
-        {" ' ", "'"},  {" n't", "n't"}, {" 'm", "'m"},   {" do not", " don't"},
-        {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"},
-    };
     if (begin == b->len || memchr(b->data + begin, ' ', b->len - begin) == NULL)
         return;
-    for (size_t i = 0; i < TM_COUNTOF(rules); i++)
-        replace_from(b, begin, rules[i][0], rules[i][1]);
+    for (size_t i = 0; i < TM_COUNTOF(clean_rules); i++)
+        replace_from(b, begin, clean_rules[i][0], clean_rules[i][1]);
+}
+
+/* That of the `tokenizers` package has one rule more, after 'm. */
+static void clean_up(struct tm_buf *b, size_t begin)
+{
+    if (begin == b->len || memchr(b->data + begin, ' ', b->len - begin) == NULL)
+        return;
+    for (size_t i = 0; i < TM_COUNTOF(clean_rules); i++) {
+        replace_from(b, begin, clean_rules[i][0], clean_rules[i][1]);
+        if (strcmp(clean_rules[i][1], "'m") == 0)
+            replace_from(b, begin, " do not", " don't");
+    }
 }
 
 /* A token after the first is joined to the one before if it has the prefix, which goes; otherwise
@@ -141,8 +154,7 @@ static void put_lossy(struct tm_buf *out, const char *s, size_t n)
     }
 }
 
-/* The bytes that a token's characters stand for; a token with any other character is text. */
-static void put_bytes(struct tm_buf *out, const char *text, size_t n)
+void tok_byte_level_put(struct tm_buf *out, const char *text, size_t n)
 {
     size_t begin = out->len;
     for (size_t i = 0; i < n;) {
@@ -166,7 +178,7 @@ static bool byte_level(const struct decoder *d, const struct strings *in, struct
     for (size_t i = 0; i < strings_n(in); i++) {
         size_t n;
         const char *text = string_at(in, i, &n);
-        put_bytes(&bytes, text, n);
+        tok_byte_level_put(&bytes, text, n);
     }
     if (bytes.len > 0)
         put_lossy(&out->bytes, bytes.data, bytes.len);
@@ -339,6 +351,15 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
 {
     TM_CLEANUP(strings_finish) struct strings now = {0};
     TM_CLEANUP(strings_finish) struct strings next = {0};
+    size_t begin = out->len;
+    if (t->target != NULL)
+        return tm_tokenizer_decode(t->target, ids, n, how, out, err);
+    if (t->model.spm != NULL) {
+        enum tm_status s = tok_spm_decode(t, ids, n, how, out, err);
+        if (s == TM_OK && (how & TM_DECODE_CLEAN_UP) != 0 && t->config.clean_up)
+            clean_up_decoded(out, begin);
+        return s;
+    }
     for (size_t i = 0; i < n; i++) {
         int32_t id = ids[i];
         if (id < 0 || id >= t->n_ids || t->tokens[id] == NULL)
@@ -353,6 +374,8 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
     if (!strings_ok(&now) || !decode_steps(t, &now, &next) ||
         !tm_buf_append(out, now.bytes.data, now.bytes.len))
         return tm_err_set(err, TM_NOMEM, "no memory to decode %zu tokens", n);
+    if ((how & TM_DECODE_CLEAN_UP) != 0 && t->config.clean_up)
+        clean_up_decoded(out, begin);
     return TM_OK;
 }
 
@@ -444,4 +467,26 @@ enum tm_status tok_decoder_read(struct reader *r, void *unused, struct tm_err *e
         return tm_json_fail(&r->j, TM_TOOLARGE, err, "more than %d decoders", STEPS_MOST);
     r->t->decoders[r->t->n_decoders++] = d;
     return TM_OK;
+}
+
+void tok_decoder_add_byte_level(struct tm_tokenizer *t)
+{
+    t->decoders[t->n_decoders++] = (struct decoder){.apply = byte_level};
+}
+
+enum spelling tok_decoder_spelling(const struct decoder *d)
+{
+    if (d->apply == byte_level)
+        return SPELLING_BYTE_LEVEL;
+    if (d->apply == metaspace ||
+        (d->apply == replace && d->finder.n == 1 && d->finder.text[0] == 0x2581))
+        return SPELLING_MARK;
+    return d->apply == tok_decoder_wordpiece ? SPELLING_WORDPIECE : SPELLING_PLAIN;
+}
+
+bool tok_decoder_drops_space(const struct decoder *d)
+{
+    return d->apply == tok_decoder_wordpiece ||
+           (d->apply == metaspace && d->prepend != PREPEND_NEVER) ||
+           (d->apply == strip && d->character == ' ' && d->start > 0);
 }

@@ -146,10 +146,11 @@ static void place_tokens(struct encoder *c, size_t first, const struct cell *cel
             byte -= utf8_len(cells[--cell].cp);
         while (cell + 1 < n && byte + utf8_len(cells[cell].cp) <= o[0])
             byte += utf8_len(cells[cell++].cp);
+        bool none = o[0] == o[1];
         o[0] = cells[cell].from;
-        while (cell + 1 < n && byte + utf8_len(cells[cell].cp) < o[1])
+        while (!none && cell + 1 < n && byte + utf8_len(cells[cell].cp) < o[1])
             byte += utf8_len(cells[cell++].cp);
-        o[1] = cells[cell].to;
+        o[1] = none ? o[0] : cells[cell].to;
     }
 }
 

@@ -36,7 +36,7 @@ static enum tm_status read_vocab(struct reader *r, void *base, struct tm_err *er
     enum tm_status s = read_entries(r, &b, err);
     struct tm_err local = {0};
     if (s == TM_OK &&
-        (s = tok_vocab_build(&b, &m->vocab, r->t->arena, false, &at, &local)) != TM_OK) {
+        (s = tok_vocab_build(&b, &m->vocab, r->t->arena, TWICE_ERROR, &at, &local)) != TM_OK) {
         r->j.at = at;
         s = tm_json_fail(&r->j, s, err, "%s", local.text);
     }
@@ -125,7 +125,8 @@ static enum tm_status read_unigram_vocab(struct reader *r, void *base, struct tm
     size_t at = 0;
     enum tm_status s = read_scored(r, &b, &scores, err);
     struct tm_err local = {0};
-    if (s == TM_OK && (s = tok_vocab_build(&b, &m->vocab, r->t->arena, true, &at, &local)) != TM_OK)
+    if (s == TM_OK &&
+        (s = tok_vocab_build(&b, &m->vocab, r->t->arena, TWICE_LAST, &at, &local)) != TM_OK)
         s = tm_json_fail(&r->j, s, err, "%s", local.text);
     tok_vocab_builder_finish(&b);
     if (s != TM_OK)
@@ -281,6 +282,11 @@ static enum tm_status read_merges(struct reader *r, struct model *m, struct tm_e
     return s;
 }
 
+enum tm_status tok_model_read_vocab(struct reader *r, struct model *m, struct tm_err *err)
+{
+    return read_vocab(r, m, err);
+}
+
 static const struct field wordpiece_fields[] = {
     {"unk_token", FIELD_STR, true, AT(unk_token), NULL, NULL},
     {"continuing_subword_prefix", FIELD_STR, true, AT(prefix), NULL, NULL},
@@ -365,6 +371,7 @@ void tok_model_finish_reading(struct model *m)
         m->byte_ids[b] = trie_find(t, name, 6);
     }
     /* A word is cut at ▁ only where that can decide nothing: see tok_bpe_encode. */
+    const struct trie *pieces = m->spm != NULL ? &m->spm->pieces.trie : t;
     m->merges.apart = m->merges.apart && m->prefix.n == 0 && m->suffix.n == 0 &&
-                      trie_find(t, "\xe2\x96\x81", 3) >= 0 && !m->ignore_merges;
+                      trie_find(pieces, "\xe2\x96\x81", 3) >= 0 && !m->ignore_merges;
 }

@@ -364,3 +364,8 @@ enum tm_status tok_normalizer_read(struct reader *r, void *unused, struct tm_err
     r->t->normalizers[r->t->n_normalizers++] = norm;
     return TM_OK;
 }
+
+void tok_normalizer_add_nfc(struct tm_tokenizer *t)
+{
+    t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = nfc};
+}

@@ -445,6 +445,17 @@ enum tm_status tok_pre_tokenizer_read(struct reader *r, void *unused, struct tm_
     return TM_OK;
 }
 
+void tok_pre_tokenizer_add_byte_level(struct tm_tokenizer *t, bool qwen2, bool add_prefix_space)
+{
+    if (qwen2)
+        t->pre_tokenizers[t->n_pre_tokenizers++] =
+            (struct pre_tokenizer){.split = split_by_pattern,
+                                   .behavior = SPLIT_ISOLATED,
+                                   .finder = {.scan = tok_scan_qwen2}};
+    t->pre_tokenizers[t->n_pre_tokenizers++] = (struct pre_tokenizer){
+        .rewrite = {add_prefix_space ? prefix_space : NULL, byte_level}, .use_regex = !qwen2};
+}
+
 static bool run_pieces(const struct pre_tokenizer *p, struct cells *x,
                        bool (*rewrite)(const struct pre_tokenizer *, struct cells *, struct piece,
                                        struct tm_buf *),

@@ -122,7 +122,7 @@ static uint32_t scan_cl100k(const struct cell *c, uint32_t i, uint32_t end)
     return cl100k_like(c, i, end, 3);
 }
 
-static uint32_t scan_qwen2(const struct cell *c, uint32_t i, uint32_t end)
+uint32_t tok_scan_qwen2(const struct cell *c, uint32_t i, uint32_t end)
 {
     return cl100k_like(c, i, end, 1);
 }
@@ -213,7 +213,7 @@ static const struct {
      scan_cl100k},
     {"(?i:" CONTRACTIONS
      ")|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" TAIL,
-     scan_qwen2},
+     tok_scan_qwen2},
     {"[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+(?i:" CONTRACTIONS ")?|[^\\r\\n\\p{L}\\p{N}]?" UPPER
      "+" LOWER "*(?i:" CONTRACTIONS ")?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" TAIL,
      scan_o200k},

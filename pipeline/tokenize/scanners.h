@@ -10,6 +10,7 @@ typedef uint32_t tok_scan_fn(const struct cell *c, uint32_t i, uint32_t end);
 
 /* The scanner for exactly this pattern; NULL: there is none. */
 tok_scan_fn *tok_scanner(struct str pattern);
-tok_scan_fn tok_scan_gpt2; /* that of ByteLevel's use_regex */
+tok_scan_fn tok_scan_gpt2;  /* that of ByteLevel's use_regex */
+tok_scan_fn tok_scan_qwen2; /* that of Qwen2's folders without tokenizer.json */
 
 #endif

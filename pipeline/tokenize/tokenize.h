@@ -8,10 +8,12 @@
 
 #include "tm_tokenizer.h"
 #include "added_tokens.h"
+#include "config.h"
 #include "charsmap.h"
 #include "encode.h"
 #include "finder.h"
 #include "read.h"
+#include "spm.h"
 #include "text.h"
 #include "bpe.h"
 #include "vocab.h"
@@ -29,7 +31,8 @@ struct normalizer {
     int8_t accents;                                             /* BertNormalizer: -1 is as lower */
     bool left, right;                                           /* Strip */
     struct finder finder;                                       /* Replace */
-    const struct charsmap *charsmap;                            /* Precompiled, sentencepiece */
+    const struct spm *spm;                                      /* sentencepiece */
+    const struct charsmap *charsmap;                            /* Precompiled */
     struct str content;                                         /* Replace, Prepend */
 };
 
@@ -56,15 +59,6 @@ struct pre_tokenizer {
     uint64_t length;                  /* FixedLength */
 };
 
-enum piece_type {
-    PIECE_NORMAL = 1,
-    PIECE_UNKNOWN,
-    PIECE_CONTROL,
-    PIECE_USER_DEFINED,
-    PIECE_UNUSED,
-    PIECE_BYTE
-};
-
 struct model {
     /* Appends the tokens of one word, offsets in bytes of the word. */
     enum tm_status (*encode)(const struct model *m, const char *word, size_t n, size_t n_chars,
@@ -79,11 +73,9 @@ struct model {
     uint32_t continuing;   /* node that prefix leads to, TRIE_NONE: no token begins with it */
     int32_t byte_ids[256]; /* BPE, Unigram: of <0x00> to <0xFF>; -1: not there */
     bool fuse_unk, byte_fallback, ignore_merges;
-    struct merges merges;       /* BPE */
-    double *scores, unk_score;  /* Unigram: by id */
-    bool spm;                   /* a sentencepiece model: */
-    float max_score;            /* of its pieces, */
-    const uint8_t *piece_types; /* enum piece_type by id */
+    struct merges merges;      /* BPE */
+    double *scores, unk_score; /* Unigram: by id */
+    struct spm *spm;           /* of a sentencepiece model; vocab has the folder's tokens */
 };
 
 /* Appends the tokens of n bytes that begin at byte `base` of the word. */
@@ -129,6 +121,9 @@ struct decoder {
 
 struct tm_tokenizer {
     struct tm_arena *arena;
+    struct tok_config config;
+    enum frame frame_of; /* by the family, where no file says */
+    bool ids_given;      /* added tokens may have ids of their own, else -1 */
     struct normalizer normalizers[STEPS_MOST];
     struct pre_tokenizer pre_tokenizers[STEPS_MOST];
     struct decoder decoders[STEPS_MOST];
@@ -145,14 +140,21 @@ struct tm_tokenizer {
     uint32_t *token_lens;
     bool *special_ids; /* by id: the text is that of a special added token */
     int32_t n_ids;
+    struct tm_tokenizer *target; /* Marian's other side; NULL: this one is for both */
+    bool marian;
     bool bert; /* tok_encode_bert does what tok_encode_any would */
 };
 
 enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
                                        struct tm_err *err);
 /* vocab.txt with tokenizer_config.json, as BERT's folders before tokenizer.json: vocab_txt.c. */
-enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *folder, const char *path,
-                                  struct tm_err *err);
+enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, struct tm_err *err);
+/* Parts as folders without tokenizer.json have them. */
+void tok_normalizer_add_nfc(struct tm_tokenizer *t);
+void tok_pre_tokenizer_add_byte_level(struct tm_tokenizer *t, bool qwen2, bool add_prefix_space);
+void tok_decoder_add_byte_level(struct tm_tokenizer *t);
+enum tm_status tok_model_read_vocab(struct reader *r, struct model *m, struct tm_err *err);
+void tok_language_token(const struct tm_tokenizer *t, const char *language, char *out, size_t size);
 
 /* Parts; each reads one component, of the file that has its name. */
 enum tm_status tok_normalizer_read(struct reader *r, void *unused, struct tm_err *err);
@@ -182,6 +184,14 @@ enum tm_status tok_wordpiece_encode(const struct model *m, const char *word, siz
 enum tm_status tok_wordlevel_encode(const struct model *m, const char *word, size_t n,
                                     size_t n_chars, struct tm_encoding *e, struct tm_err *err);
 
+bool tok_spm_normalize(const struct normalizer *n, struct cells *x);
+enum tm_status tok_spm_word_encode(const struct model *m, const char *word, size_t n,
+                                   size_t n_chars, struct tm_encoding *e, struct tm_err *err);
+/* The unknown bytes [begin, end) of a word that begins at byte `base`: byte by byte, or unknown. */
+enum tm_status tok_spm_put_unknown(const struct model *m, const char *word, size_t begin,
+                                   size_t end, size_t base, struct tm_encoding *e,
+                                   struct tm_err *err);
+
 enum tm_status tok_added_tokens_read(struct reader *r, void *unused, struct tm_err *err);
 /* Gives ids, makes both matchers and the table of ids; after everything else is read. */
 enum tm_status tok_added_tokens_build(struct tm_tokenizer *t, struct tm_err *err);
@@ -192,6 +202,12 @@ enum tm_status tok_post_processor_build(struct tm_tokenizer *t, struct tm_err *e
 
 enum tm_status tok_decoder_read(struct reader *r, void *unused, struct tm_err *err);
 int tok_byte_token(const char *s, size_t n); /* the byte of <0xNN>; -1: it is none */
+/* How a vocabulary writes text, as its decoder tells. */
+enum spelling { SPELLING_PLAIN, SPELLING_BYTE_LEVEL, SPELLING_MARK, SPELLING_WORDPIECE };
+enum spelling tok_decoder_spelling(const struct decoder *d);
+bool tok_decoder_drops_space(const struct decoder *d); /* of the first token */
+/* The bytes that a token's characters stand for; a token with any other character is text. */
+void tok_byte_level_put(struct tm_buf *out, const char *text, size_t n);
 bool tok_decoder_wordpiece(const struct decoder *d, const struct strings *in, struct strings *out);
 
 #endif

@@ -28,15 +28,22 @@ static inline void offer(struct node *to, double score, uint32_t start, int32_t 
 
 static double score_of(const struct model *m, int32_t id, size_t bytes)
 {
-    if (m->spm && m->piece_types[id] == PIECE_USER_DEFINED)
-        return (double)((float)bytes * m->max_score) - 0.1;
+    if (m->spm != NULL && m->spm->types[id] == PIECE_USER_DEFINED)
+        return (double)((float)bytes * m->spm->max_score) - 0.1;
     return m->scores[id];
+}
+
+/* What stands for an unknown character in a path. */
+static inline int32_t unknown_of(const struct model *m)
+{
+    return m->spm != NULL ? -1 : m->unk_id;
 }
 
 /* Fills nodes[0..n]; nodes[0] is the start. */
 static void best_paths(const struct model *m, const char *word, size_t n, struct node *nodes)
 {
-    const struct trie_unit *units = m->vocab.trie.units;
+    const struct spm *spm = m->spm;
+    const struct trie_unit *units = spm != NULL ? spm->pieces.trie.units : m->vocab.trie.units;
     for (size_t i = 0; i <= n; i++)
         nodes[i].start = UINT32_MAX;
     nodes[0].score = 0;
@@ -52,18 +59,18 @@ static void best_paths(const struct model *m, const char *word, size_t n, struct
                 break;
             node = child;
             int32_t id = units[node].value;
-            if (id < 0 || (m->spm && m->piece_types[id] == PIECE_UNUSED))
+            if (id < 0 || (spm != NULL && spm->types[id] == PIECE_UNUSED))
                 continue;
             double score = score_of(m, id, i + 1 - at) + till;
-            offer(&nodes[i + 1],
-                  m->spm && m->piece_types[id] != PIECE_USER_DEFINED ? (double)(float)score : score,
-                  (uint32_t)at, id, m->spm);
+            if (spm != NULL && spm->types[id] != PIECE_USER_DEFINED)
+                score = (float)score;
+            offer(&nodes[i + 1], score, (uint32_t)at, id, spm != NULL);
             whole = whole || i + 1 - at == len;
         }
         if (!whole) {
             double score = m->unk_score + till;
-            offer(&nodes[at + len], m->spm ? (double)(float)score : score, (uint32_t)at, m->unk_id,
-                  m->spm);
+            offer(&nodes[at + len], spm != NULL ? (double)(float)score : score, (uint32_t)at,
+                  unknown_of(m), spm != NULL);
         }
     }
 }
@@ -72,7 +79,9 @@ static void best_paths(const struct model *m, const char *word, size_t n, struct
 static enum tm_status put_unknown(const struct model *m, const char *word, size_t begin, size_t end,
                                   size_t base, struct tm_encoding *e, struct tm_err *err)
 {
-    int32_t id = m->spm ? -1 : trie_find(&m->vocab.trie, word + begin, end - begin);
+    if (m->spm != NULL)
+        return tok_spm_put_unknown(m, word, begin, end, base, e, err);
+    int32_t id = trie_find(&m->vocab.trie, word + begin, end - begin);
     bool bytes = id < 0 && m->byte_fallback, ok = true;
     for (size_t i = begin; bytes && i < end; i++)
         bytes = m->byte_ids[(unsigned char)word[i]] >= 0;
@@ -117,13 +126,15 @@ static enum tm_status encode(const struct model *m, const char *word, size_t n, 
     enum tm_status s = TM_OK;
     for (size_t at = 0, unknown = SIZE_MAX; at < n && s == TM_OK;) {
         size_t end = nodes[at].start;
-        bool known = nodes[at].id != m->unk_id;
+        int32_t id = nodes[at].id, unknown_id = unknown_of(m);
+        bool known = id != unknown_id, apart = m->spm != NULL && m->byte_fallback;
         if (!known && unknown == SIZE_MAX)
             unknown = at;
-        if (!known && (end == n || nodes[end].id != m->unk_id || (m->spm && m->byte_fallback))) {
+        if (!known && (end == n || nodes[end].id != unknown_id || apart)) {
             s = put_unknown(m, word, unknown, end, base, e, err);
             unknown = SIZE_MAX;
-        } else if (known && !encoding_append(e, nodes[at].id, base + at, base + end)) {
+        } else if (known && !encoding_append(e, m->spm != NULL ? m->spm->remap[id] : id, base + at,
+                                             base + end)) {
             s = no_memory(err);
         }
         at = end;
@@ -135,5 +146,7 @@ enum tm_status tok_unigram_encode(const struct model *m, const char *word, size_
                                   struct tm_encoding *e, struct tm_err *err)
 {
     (void)n_chars;
+    if (m->spm != NULL) /* the whole text, which does not come again */
+        return encode(m, word, n, 0, e, err);
     return tok_cache_encode(m, encode, word, n, 0, e, err);
 }

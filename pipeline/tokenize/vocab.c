@@ -61,9 +61,8 @@ static size_t place_of_id(const struct entry *entries, int32_t id)
     return entries->at;
 }
 
-/* Of equal keys the one with the greatest id stays, which in vocab.txt is the last; without
- * last_wins equal keys are an error. */
-static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
+/* Of equal keys one stays: ids are given in order, so that the greatest is the last. */
+static enum tm_status unique(struct trie_key *keys, size_t *n, enum twice twice,
                              const struct entry *entries, size_t *ret_at, struct tm_err *err)
 {
     size_t kept = 0;
@@ -73,8 +72,9 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
             keys[kept++] = keys[i];
             continue;
         }
-        last->value = TM_MAX(last->value, keys[i].value);
-        if (!last_wins) {
+        last->value = twice == TWICE_FIRST ? TM_MIN(last->value, keys[i].value)
+                                           : TM_MAX(last->value, keys[i].value);
+        if (twice == TWICE_ERROR) {
             *ret_at = place_of_id(entries, last->value);
             return tm_err_set(err, TM_BADINPUT, "a token is in the vocabulary twice");
         }
@@ -84,7 +84,7 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
 }
 
 enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_arena *arena,
-                               bool last_wins, size_t *ret_at, struct tm_err *err)
+                               enum twice twice, size_t *ret_at, struct tm_err *err)
 {
     const struct entry *entries = (const void *)b->entries.data;
     size_t n = b->entries.len / sizeof *entries, n_keys = n;
@@ -103,7 +103,7 @@ enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct 
     enum tm_status s = fill(v, keys, entries, n, bytes, ret_at, err);
     if (s == TM_OK && n > 0) {
         qsort(keys, n, sizeof *keys, tok_trie_key_compare);
-        s = unique(keys, &n_keys, last_wins, entries, ret_at, err);
+        s = unique(keys, &n_keys, twice, entries, ret_at, err);
     }
     v->n_tokens = (uint32_t)n_keys;
     if (s == TM_OK)
