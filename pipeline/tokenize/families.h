@@ -37,6 +37,16 @@ enum ids {
     IDS_VOCAB,   /* by vocab.json */
 };
 
+/* How a class puts pieces and special tokens together when it decodes. */
+enum joint {
+    JOINT_NONE,  /* stretches of pieces by sentencepiece; white space at both ends goes */
+    JOINT_SPM,   /* the same, nothing goes */
+    JOINT_T5,    /* as the first, with a space before each stretch that a special token ends */
+    JOINT_AFTER, /* as the first, with a space after each special token */
+    JOINT_TEXT,  /* the tokens' own texts; white space at both ends goes */
+    JOINT_LLAMA, /* as T5, but nothing goes and the first token has no ▁ */
+};
+
 /* Where byte-level BPE cuts. */
 enum cut { CUT_NONE, CUT_GPT2, CUT_QWEN2 };
 
@@ -47,6 +57,7 @@ struct family {
     enum ids ids;
     enum languages languages;
     enum cut cut; /* vocab.json with merges.txt */
+    enum joint joint;
     const char *specials[TM_SPECIAL_COUNT];
 };
 

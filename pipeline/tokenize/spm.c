@@ -230,6 +230,9 @@ enum tm_status tok_spm_build(struct tm_tokenizer *t, const struct spm_file *f, c
     enum tm_status status =
         tok_charsmap_init(&s->charsmap, t->arena, f->charsmap.s, f->charsmap.n, err);
     if (status == TM_OK)
+        status = tok_charsmap_init(&s->denormalizer, t->arena, f->denormalizer.s,
+                                   f->denormalizer.n, err);
+    if (status == TM_OK)
         status = build_pieces(t, s, f, err);
     if (status == TM_OK)
         status = build_user(s, f, err);

@@ -20,7 +20,7 @@ struct spm {
     bool has_user;
     bool by_text; /* an unknown piece may be a token by its text */
     float max_score;
-    struct charsmap charsmap;
+    struct charsmap charsmap, denormalizer;
     bool dummy_prefix, remove_spaces, escape, suffix;
     struct str unk_surface;
     int32_t *kinds; /* by token: enum piece_type of its piece; 0: none */

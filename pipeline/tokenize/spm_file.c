@@ -121,6 +121,17 @@ static bool read_normalizer(struct spm_file *f, struct message m)
     return ok;
 }
 
+static bool read_denormalizer(struct spm_file *f, struct message m)
+{
+    struct value v;
+    bool ok;
+    while (next(&m, &v, &ok)) {
+        if (v.field == 2 && v.wire == WIRE_BYTES)
+            f->denormalizer = v.bytes;
+    }
+    return ok;
+}
+
 enum tm_status tok_spm_parse(const char *name, struct spm_file *f, struct tm_err *err)
 {
     struct message m = {f->bytes.data, f->bytes.data + f->bytes.len};
@@ -140,6 +151,8 @@ enum tm_status tok_spm_parse(const char *name, struct spm_file *f, struct tm_err
             ok = read_trainer(f, inside(&v));
         else if (v.field == 3)
             ok = read_normalizer(f, inside(&v));
+        else if (v.field == 5)
+            ok = read_denormalizer(f, inside(&v));
         if (!ok)
             return tm_err_set(err, f->pieces.failed ? TM_NOMEM : TM_BADINPUT,
                               "%s: field %u at byte %zu cannot be used", name, v.field, at);

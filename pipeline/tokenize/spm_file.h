@@ -27,7 +27,7 @@ struct spm_file {
     enum spm_type type;
     bool byte_fallback, suffix; /* treat_whitespace_as_suffix */
     struct str unk_surface;
-    struct str charsmap;
+    struct str charsmap, denormalizer; /* precompiled maps */
     bool dummy_prefix, remove_spaces, escape;
 };
 
