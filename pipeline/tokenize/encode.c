@@ -239,10 +239,28 @@ enum tm_status tok_encode_any(struct encoder *c, const char *s, size_t n)
     return status;
 }
 
+/* Marian: a code like >>fra<< at the begin is one token, known or not. */
+static enum tm_status take_code(struct encoder *c, const char **s, size_t *n)
+{
+    const char *end = memmem(*s, *n, "<<", 2);
+    if (*n < 4 || memcmp(*s, ">>", 2) != 0 || end == NULL)
+        return TM_OK;
+    size_t len = (size_t)(end + 2 - *s);
+    int32_t id = trie_find(&c->t->model.vocab.trie, *s, len);
+    uint32_t from = c->pos;
+    c->pos += (uint32_t)tm_utf8_count(*s, len);
+    enum tm_status status =
+        put_added(c, id >= 0 ? id : c->t->model.unk_id, from, c->pos, *s, len);
+    *s += len;
+    *n -= len;
+    return status;
+}
+
 static enum tm_status encode_segment(struct encoder *c, const char *s, size_t n)
 {
-    if (n == 0)
-        return TM_OK;
+    enum tm_status status = c->t->marian ? take_code(c, &s, &n) : TM_OK;
+    if (n == 0 || status != TM_OK)
+        return status;
     return c->t->bert ? tok_encode_bert(c, s, n) : tok_encode_any(c, s, n);
 }
 
