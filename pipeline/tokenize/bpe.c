@@ -6,7 +6,7 @@
 #include "tokenize.h"
 #include <stdlib.h>
 
-enum { SHORT = 40, NONE = -1 };
+enum { SHORT = 40, NONE = -1, MERGES_FIRST = 1 << 10 };
 #define NO_RANK UINT32_MAX
 
 struct symbol {
@@ -33,19 +33,22 @@ static inline uint32_t hash_pair(int32_t left, int32_t right)
     return (uint32_t)(h >> 32) ^ (uint32_t)(h >> 11);
 }
 
-enum tm_status tok_merges_create(struct merges *m, size_t n, struct tm_err *err)
+static struct merge *new_table(size_t size)
 {
-    size_t size = 16;
-    while (size < n + n / 2)
-        size *= 2;
-    m->table = size > UINT32_MAX / 2 ? NULL : malloc(size * sizeof *m->table);
+    struct merge *table = size > UINT32_MAX / 2 ? NULL : malloc(size * sizeof *table);
+    for (size_t i = 0; table != NULL && i < size; i++)
+        table[i].id = NONE;
+    return table;
+}
+
+enum tm_status tok_merges_create(struct merges *m, struct tm_err *err)
+{
+    tok_merges_finish(m);
+    m->table = new_table(MERGES_FIRST);
     if (m->table == NULL)
-        return tm_err_set(err, TM_NOMEM, "no memory for %zu merges", n);
-    m->mask = (uint32_t)size - 1;
-    m->n = 0;
+        return tm_err_set(err, TM_NOMEM, "no memory for merges");
+    m->mask = MERGES_FIRST - 1;
     m->apart = true;
-    for (size_t i = 0; i < size; i++)
-        m->table[i].id = NONE;
     return TM_OK;
 }
 
@@ -55,23 +58,46 @@ void tok_merges_finish(struct merges *m)
     *m = (struct merges){0};
 }
 
-void tok_merges_add(struct merges *m, int32_t left, int32_t right, uint32_t rank, int32_t id)
+/* Where the pair is in a table, or may be put. */
+static inline uint32_t place(const struct merge *table, uint32_t mask, int32_t left, int32_t right)
 {
-    uint32_t i = hash_pair(left, right) & m->mask;
-    while (m->table[i].id >= 0 && (m->table[i].left != left || m->table[i].right != right))
-        i = (i + 1) & m->mask;
-    m->n += m->table[i].id < 0;
-    m->table[i] = (struct merge){left, right, rank, id};
+    uint32_t i = hash_pair(left, right) & mask;
+    while (table[i].id >= 0 && (table[i].left != left || table[i].right != right))
+        i = (i + 1) & mask;
+    return i;
+}
+
+static bool grow(struct merges *m)
+{
+    size_t size = ((size_t)m->mask + 1) * 2;
+    struct merge *table = new_table(size);
+    if (table == NULL)
+        return false;
+    for (size_t i = 0; i <= m->mask; i++) {
+        const struct merge *old = &m->table[i];
+        if (old->id >= 0)
+            table[place(table, (uint32_t)size - 1, old->left, old->right)] = *old;
+    }
+    free(m->table);
+    m->table = table;
+    m->mask = (uint32_t)size - 1;
+    return true;
+}
+
+bool tok_merges_add(struct merges *m, int32_t left, int32_t right, uint32_t rank, int32_t id)
+{
+    if (m->n >= m->mask / 3 * 2 && !grow(m))
+        return false;
+    struct merge *at = &m->table[place(m->table, m->mask, left, right)];
+    m->n += at->id < 0;
+    *at = (struct merge){left, right, rank, id};
+    return true;
 }
 
 static inline const struct merge *find(const struct merges *m, int32_t left, int32_t right)
 {
-    uint32_t i = hash_pair(left, right) & m->mask;
-    for (; m->table[i].id >= 0; i = (i + 1) & m->mask) {
-        if (m->table[i].left == left && m->table[i].right == right)
-            return &m->table[i];
-    }
-    return NULL;
+    const struct merge *at = &m->table[place(m->table, m->mask, left, right)];
+    return at->id >= 0 ? at : NULL;
 }
 
 size_t tok_space_end(const char *text, size_t n)

@@ -18,9 +18,9 @@ struct merges {
     bool apart;       /* no merge makes a ▁ come after another character */
 };
 
-/* Room for n merges. Those of the same pair replace each other. */
-enum tm_status tok_merges_create(struct merges *m, size_t n, struct tm_err *err);
-void tok_merges_add(struct merges *m, int32_t left, int32_t right, uint32_t rank, int32_t id);
+/* Those of the same pair replace each other. */
+enum tm_status tok_merges_create(struct merges *m, struct tm_err *err);
+bool tok_merges_add(struct merges *m, int32_t left, int32_t right, uint32_t rank, int32_t id);
 void tok_merges_finish(struct merges *m);
 /* Length of the part of text that ends before the first ▁ after another character. n > 0. */
 size_t tok_space_end(const char *text, size_t n);

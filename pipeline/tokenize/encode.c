@@ -249,8 +249,7 @@ static enum tm_status take_code(struct encoder *c, const char **s, size_t *n)
     int32_t id = trie_find(&c->t->model.vocab.trie, *s, len);
     uint32_t from = c->pos;
     c->pos += (uint32_t)tm_utf8_count(*s, len);
-    enum tm_status status =
-        put_added(c, id >= 0 ? id : c->t->model.unk_id, from, c->pos, *s, len);
+    enum tm_status status = put_added(c, id >= 0 ? id : c->t->model.unk_id, from, c->pos, *s, len);
     *s += len;
     *n -= len;
     return status;

@@ -138,11 +138,9 @@ static enum tm_status read_merges(struct tm_tokenizer *t, const char *path, stru
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
     enum tm_status s = tm_read_file(path, FILE_MOST, &file, err);
-    size_t lines = 1, line = 0;
-    for (size_t i = 0; i < file.len; i++)
-        lines += file.data[i] == '\n';
+    size_t line = 0;
     if (s == TM_OK)
-        s = tok_merges_create(&t->model.merges, lines, err);
+        s = tok_merges_create(&t->model.merges, err);
     uint32_t rank = 0;
     for (size_t at = 0, n; s == TM_OK && at < file.len; at += n + 1) {
         char *text = file.data + at, *end = memchr(text, '\n', file.len - at);

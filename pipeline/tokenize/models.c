@@ -160,28 +160,22 @@ static enum tm_status read_dropout(struct reader *r, void *base, struct tm_err *
     return s;
 }
 
-/* Merges need the vocabulary and the affixes, which may come later: their place is kept. */
-static enum tm_status read_merges_later(struct reader *r, void *base, struct tm_err *err)
-{
-    (void)base;
-    r->merges = r->j;
-    return tm_json_skip(&r->j, err);
-}
-
 enum tm_status tok_model_add_merge(struct model *m, struct str left, struct str right,
                                    uint32_t rank, struct tm_err *err)
 {
     const struct trie *t = &m->vocab.trie;
-    int32_t a = trie_find(t, left.s, left.n), b = trie_find(t, right.s, right.n);
     size_t cut = TM_MIN(m->prefix.n, right.n);
     uint32_t node = trie_walk(t, TRIE_ROOT, left.s, left.n);
+    int32_t a = node == TRIE_NONE ? -1 : t->units[node].value;
+    int32_t b = trie_find(t, right.s, right.n);
     if (node != TRIE_NONE)
         node = trie_walk(t, node, right.s + cut, right.n - cut);
     int32_t id = node == TRIE_NONE ? -1 : t->units[node].value;
     if (a < 0 || b < 0 || id < 0)
         return tm_err_set(err, TM_BADINPUT, "merge \"%.40s %.40s\" is not of the vocabulary",
                           left.s, right.s);
-    tok_merges_add(&m->merges, a, b, rank, id);
+    if (!tok_merges_add(&m->merges, a, b, rank, id))
+        return tm_err_set(err, TM_NOMEM, "no memory for merges");
     m->merges.apart = m->merges.apart && !tok_space_inside(m->vocab.tokens[id], m->vocab.lens[id]);
     return TM_OK;
 }
@@ -232,49 +226,44 @@ static enum tm_status read_merge(struct reader *r, const struct tm_json_event *e
     return s == TM_OK ? s : tm_json_fail(&r->j, s, err, "%s", local.text);
 }
 
-static enum tm_status count_merges(struct reader *r, size_t *ret_n, struct tm_err *err)
+static enum tm_status read_merge_list(struct reader *r, struct model *m, struct tm_err *err)
 {
-    struct tm_json mark = r->j;
-    struct tm_json_event ev;
-    enum tm_status s = tm_json_next(&r->j, &ev, err);
-    if (s == TM_OK && ev.type != TM_JSON_ARRAY)
-        s = tm_json_fail(&r->j, TM_BADINPUT, err, "merges is not an array");
-    for (*ret_n = 0; s == TM_OK && ev.type != TM_JSON_ARRAY_END; ++*ret_n) {
-        s = tm_json_next(&r->j, &ev, err);
-        while (s == TM_OK && ev.type == TM_JSON_ARRAY) {
-            do
-                s = tm_json_next(&r->j, &ev, err);
-            while (s == TM_OK && ev.type == TM_JSON_STRING);
-            if (s == TM_OK && ev.type == TM_JSON_ARRAY_END)
-                ev.type = TM_JSON_STRING;
-        }
-    }
-    mark.scratch = r->j.scratch;
-    r->j = mark;
-    return s;
-}
-
-static enum tm_status read_merges(struct reader *r, struct model *m, struct tm_err *err)
-{
-    struct tm_json after = r->j;
-    struct tm_buf scratch = r->j.scratch;
-    r->j = r->merges;
-    r->j.scratch = scratch;
     TM_CLEANUP(tm_buf_finish) struct tm_buf text = {0};
     struct tm_json_event ev;
-    size_t n = 0;
     uint32_t rank = 0;
-    enum tm_status s = count_merges(r, &n, err);
-    if (s == TM_OK)
-        s = tok_merges_create(&m->merges, n, err);
+    enum tm_status s = tok_merges_create(&m->merges, err);
     if (s == TM_OK)
         s = tm_json_next(&r->j, &ev, err);
+    if (s == TM_OK && ev.type != TM_JSON_ARRAY)
+        s = tm_json_fail(&r->j, TM_BADINPUT, err, "merges is not an array");
     while (s == TM_OK) {
         s = tm_json_next(&r->j, &ev, err);
         if (s != TM_OK || ev.type == TM_JSON_ARRAY_END)
             break;
         s = read_merge(r, &ev, m, &rank, &text, err);
     }
+    return s;
+}
+
+/* Merges need the vocabulary and the prefix. Files have these first; where they come later, the
+ * place of the merges is kept. */
+static enum tm_status read_merges(struct reader *r, void *base, struct tm_err *err)
+{
+    struct model *m = base;
+    r->merges = r->j;
+    r->merges_prefix = m->prefix.n;
+    r->merges_read = m->vocab.n_tokens > 0;
+    return r->merges_read ? read_merge_list(r, m, err) : tm_json_skip(&r->j, err);
+}
+
+static enum tm_status finish_merges(struct reader *r, struct model *m, struct tm_err *err)
+{
+    if (r->merges_read && r->merges_prefix == m->prefix.n)
+        return TM_OK;
+    struct tm_json after = r->j;
+    r->merges.scratch = r->j.scratch;
+    r->j = r->merges;
+    enum tm_status s = read_merge_list(r, m, err);
     if (s == TM_OK) {
         after.scratch = r->j.scratch;
         r->j = after;
@@ -308,7 +297,7 @@ static const struct field bpe_fields[] = {
     {"byte_fallback", FIELD_BOOL, false, AT(byte_fallback), NULL, NULL},
     {"ignore_merges", FIELD_BOOL, false, AT(ignore_merges), NULL, NULL},
     {"vocab", FIELD_READ, true, 0, NULL, read_vocab},
-    {"merges", FIELD_READ, true, 0, NULL, read_merges_later},
+    {"merges", FIELD_READ, true, 0, NULL, read_merges},
     {0},
 };
 static const struct field unigram_fields[] = {
@@ -352,7 +341,7 @@ enum tm_status tok_model_read(struct reader *r, void *unused, struct tm_err *err
     if (s == TM_OK && m->encode == tok_unigram_encode && m->unk_id >= (int32_t)m->vocab.n_ids)
         s = tm_json_fail(&r->j, TM_BADINPUT, err, "unk_id is not in the vocabulary");
     if (s == TM_OK && m->encode == tok_bpe_encode)
-        s = read_merges(r, m, err);
+        s = finish_merges(r, m, err);
     if (s == TM_OK)
         tok_model_finish_reading(m);
     return s;

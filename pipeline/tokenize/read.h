@@ -15,7 +15,9 @@ struct reader {
     struct tm_json j;
     struct tm_tokenizer *t;
     unsigned depth;        /* of sequences in sequences */
-    struct tm_json merges; /* BPE: where its merges begin */
+    struct tm_json merges; /* BPE: where its merges begin, */
+    size_t merges_prefix;  /* what prefix they were read with */
+    bool merges_read;
 };
 
 enum field_type {

@@ -119,13 +119,12 @@ static int by_score(const void *a, const void *b)
                                 : (x->id > y->id) - (x->id < y->id);
 }
 
-/* Every way to cut a piece into two pieces is a merge; user-defined symbols do not merge. Returns
- * how many there are. */
-static size_t add_merges(struct merges *merges, const struct spm *s, int32_t id, uint32_t rank)
+/* Every way to cut a piece into two pieces is a merge; user-defined symbols do not merge. */
+static bool add_merges(struct merges *merges, const struct spm *s, int32_t id, uint32_t rank)
 {
     const struct trie *t = &s->pieces.trie;
     const char *text = s->pieces.tokens[id];
-    size_t n = s->pieces.lens[id], found = 0;
+    size_t n = s->pieces.lens[id];
     uint32_t node = TRIE_ROOT;
     for (size_t at = 1; at < n; at++) {
         node = trie_walk(t, node, text + at - 1, 1);
@@ -137,18 +136,17 @@ static size_t add_merges(struct merges *merges, const struct spm *s, int32_t id,
         int32_t right = trie_find(t, text + at, n - at);
         if (right < 0 || s->types[right] == PIECE_USER_DEFINED)
             continue;
-        found++;
-        if (merges != NULL)
-            tok_merges_add(merges, left, right, rank, id);
+        if (!tok_merges_add(merges, left, right, rank, id))
+            return false;
     }
-    return found;
+    return true;
 }
 
 static enum tm_status build_merges(struct tm_tokenizer *t, struct spm *s, const struct spm_file *f,
                                    const char *name, struct tm_err *err)
 {
     struct scored *order = malloc((spm_n(f) + 1) * sizeof *order);
-    size_t n = 0, pairs = 0;
+    size_t n = 0;
     if (order == NULL)
         return no_memory(err);
     enum tm_status status = TM_OK;
@@ -160,15 +158,15 @@ static enum tm_status build_merges(struct tm_tokenizer *t, struct spm *s, const 
         if (p->type != PIECE_NORMAL)
             continue;
         order[n++] = (struct scored){p->score, (int32_t)i};
-        pairs += add_merges(NULL, s, (int32_t)i, 0);
     }
     if (status == TM_OK)
-        status = tok_merges_create(&t->model.merges, pairs, err);
+        status = tok_merges_create(&t->model.merges, err);
     qsort(order, n, sizeof *order, by_score);
     uint32_t rank = 0;
     for (size_t i = 0; status == TM_OK && i < n; i++) {
         rank += i > 0 && order[i].score != order[i - 1].score;
-        add_merges(&t->model.merges, s, order[i].id, rank);
+        if (!add_merges(&t->model.merges, s, order[i].id, rank))
+            status = no_memory(err);
     }
     for (size_t i = 0; status == TM_OK && i < spm_n(f); i++) {
         const struct spm_piece *p = &spm_pieces(f)[i];
@@ -230,8 +228,8 @@ enum tm_status tok_spm_build(struct tm_tokenizer *t, const struct spm_file *f, c
     enum tm_status status =
         tok_charsmap_init(&s->charsmap, t->arena, f->charsmap.s, f->charsmap.n, err);
     if (status == TM_OK)
-        status = tok_charsmap_init(&s->denormalizer, t->arena, f->denormalizer.s,
-                                   f->denormalizer.n, err);
+        status = tok_charsmap_init(&s->denormalizer, t->arena, f->denormalizer.s, f->denormalizer.n,
+                                   err);
     if (status == TM_OK)
         status = build_pieces(t, s, f, err);
     if (status == TM_OK)
@@ -241,7 +239,7 @@ enum tm_status tok_spm_build(struct tm_tokenizer *t, const struct spm_file *f, c
     if (status == TM_OK && s->type == SPM_BPE)
         status = build_merges(t, s, f, name, err);
     if (status == TM_OK && s->type == SPM_CHAR)
-        status = tok_merges_create(&t->model.merges, 0, err);
+        status = tok_merges_create(&t->model.merges, err);
     if (status == TM_OK)
         status = build_map(t, s, f, offset, err);
     if (status == TM_OK)

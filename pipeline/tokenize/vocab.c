@@ -100,11 +100,13 @@ enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct 
         free(keys);
         return no_memory(err);
     }
+    tm_buf_finish(&b->bytes); /* what is not needed any more makes room for the trie */
     enum tm_status s = fill(v, keys, entries, n, bytes, ret_at, err);
     if (s == TM_OK && n > 0) {
         qsort(keys, n, sizeof *keys, tok_trie_key_compare);
         s = unique(keys, &n_keys, twice, entries, ret_at, err);
     }
+    tm_buf_finish(&b->entries);
     v->n_tokens = (uint32_t)n_keys;
     if (s == TM_OK)
         s = tok_trie_build(&v->trie, keys, n_keys, err);
