@@ -44,6 +44,7 @@ static void replace_from(struct tm_buf *b, size_t begin, const char *from, const
         }
     }
     b->len = kept;
+    b->data[kept] = '\0';
 }
 
 /* Undoes what splitting at punctuation did to English, in this order. */

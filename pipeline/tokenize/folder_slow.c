@@ -137,7 +137,7 @@ void tok_set_frame(struct tm_tokenizer *t, enum frame frame)
 static enum tm_status read_merges(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
-    enum tm_status s = tm_read_file(path, FILE_MOST, &file, err);
+    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
     size_t line = 0;
     if (s == TM_OK)
         s = tok_merges_create(&t->model.merges, err);
@@ -166,7 +166,7 @@ static enum tm_status read_merges(struct tm_tokenizer *t, const char *path, stru
 static enum tm_status read_vocab(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
-    enum tm_status s = tm_read_file(path, FILE_MOST, &file, err);
+    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
     if (s != TM_OK)
         return s;
     struct reader r = {.t = t};

@@ -110,6 +110,8 @@ static void strip(struct tm_buf *out, size_t start)
     if (out->len > start)
         memmove(out->data + start, out->data + begin, end - begin);
     out->len = start + end - begin;
+    if (out->data != NULL)
+        out->data[out->len] = '\0';
 }
 
 /* The text of a stretch by the model's denormalizer. */

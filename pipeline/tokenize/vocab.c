@@ -6,15 +6,14 @@
 #include <stdlib.h>
 
 struct entry {
-    size_t text; /* in bytes */
-    uint32_t len;
+    uint32_t text, len; /* in bytes */
     int32_t id;
-    size_t at;
+    uint32_t at; /* files are smaller than 4 GiB */
 };
 
 bool tok_vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, size_t at)
 {
-    struct entry e = {b->bytes.len, (uint32_t)n, id, at};
+    struct entry e = {(uint32_t)b->bytes.len, (uint32_t)n, id, (uint32_t)at};
     tm_buf_append(&b->bytes, text, n);
     tm_buf_append(&b->bytes, "", 1);
     return tm_buf_append(&b->entries, &e, sizeof e) && !b->bytes.failed;

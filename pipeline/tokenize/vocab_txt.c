@@ -26,7 +26,7 @@ static size_t trimmed(const char *s, size_t n)
 static enum tm_status read_lines(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
-    enum tm_status s = tm_read_file(path, FILE_MOST, &file, err);
+    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
     struct vocab_builder b = {0};
     int32_t line = 0;
     size_t at = 0;
