@@ -282,12 +282,17 @@ enum tm_status tok_config_read(struct tm_tokenizer *t, const char *folder, struc
         s = read_jinja(t, folder, err);
     if (s != TM_OK)
         return s;
-    c->family = tok_family(c->class_name.s, c->model_type.s);
-    for (int i = 0; i < TM_SPECIAL_COUNT && c->family != NULL; i++) {
-        const char *text = c->family->specials[i];
+    tok_config_set_family(c, tok_family(c->class_name.s, c->model_type.s));
+    return TM_OK;
+}
+
+void tok_config_set_family(struct tok_config *c, const struct family *family)
+{
+    c->family = family;
+    for (int i = 0; i < TM_SPECIAL_COUNT && family != NULL; i++) {
+        const char *text = family->specials[i];
         if (c->specials[i].content.s == NULL && text != NULL)
             c->specials[i] = (struct added_token){
                 .content = {text, strlen(text)}, .lstrip = i == TM_SPECIAL_MASK, .special = true};
     }
-    return TM_OK;
 }

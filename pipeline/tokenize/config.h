@@ -26,6 +26,8 @@ struct tok_config {
 };
 
 enum tm_status tok_config_read(struct tm_tokenizer *t, const char *folder, struct tm_err *err);
+/* Special tokens that no file names are those of the family. */
+void tok_config_set_family(struct tok_config *c, const struct family *family);
 void tok_config_finish(struct tok_config *c);
 
 #endif

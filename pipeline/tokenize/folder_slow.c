@@ -299,7 +299,7 @@ enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bo
     const char *vocab = target && t->config.separate_vocabs && f->target_vocab != NULL
                             ? f->target_vocab
                             : f->vocab_json;
-    t->config.family = tok_family("MarianTokenizer", NULL);
+    tok_config_set_family(&t->config, tok_family("MarianTokenizer", NULL));
     enum tm_status s = read_vocab(t, vocab, err);
     if (s == TM_OK)
         s = open_spm(t, target ? f->target_spm : f->source_spm, IDS_VOCAB, err);

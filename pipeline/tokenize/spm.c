@@ -44,7 +44,7 @@ static bool add_characters(const struct spm_file *f, struct vocab_builder *b, in
 
 /* Pieces come first, so that of a character and a piece of the same text the piece stays. */
 static enum tm_status build_pieces(struct tm_tokenizer *t, struct spm *s, const struct spm_file *f,
-                                   struct tm_err *err)
+                                   const char *name, struct tm_err *err)
 {
     struct vocab_builder b = {0};
     int32_t next = (int32_t)spm_n(f);
@@ -63,6 +63,11 @@ static enum tm_status build_pieces(struct tm_tokenizer *t, struct spm *s, const 
     if (status == TM_OK)
         status = tok_vocab_build(&b, &s->pieces, t->arena, TWICE_FIRST, &at, err);
     tok_vocab_builder_finish(&b);
+    for (int32_t i = 0; status == TM_OK && i < (int32_t)spm_n(f); i++) {
+        const struct spm_piece *p = &spm_pieces(f)[i];
+        if (is_text(p->type) && trie_find(&s->pieces.trie, p->text.s, p->text.n) != i)
+            status = tm_err_set(err, TM_BADINPUT, "%s: piece %d is there twice", name, i);
+    }
     for (int32_t i = 0; status == TM_OK && i < next; i++)
         s->types[i] = i < (int32_t)spm_n(f) ? spm_pieces(f)[i].type : PIECE_UNKNOWN;
     return status;
@@ -231,7 +236,7 @@ enum tm_status tok_spm_build(struct tm_tokenizer *t, const struct spm_file *f, c
         status = tok_charsmap_init(&s->denormalizer, t->arena, f->denormalizer.s, f->denormalizer.n,
                                    err);
     if (status == TM_OK)
-        status = build_pieces(t, s, f, err);
+        status = build_pieces(t, s, f, name, err);
     if (status == TM_OK)
         status = build_user(s, f, err);
     if (status == TM_OK)

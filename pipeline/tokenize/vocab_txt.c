@@ -74,13 +74,9 @@ static enum tm_status set_specials(struct tm_tokenizer *t, const char *path, str
 enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     struct tok_config *c = &t->config;
-    c->family = c->family != NULL ? c->family : tok_family("BertTokenizer", NULL);
-    const struct family *bert = tok_family("BertTokenizer", NULL);
-    for (int i = 0; i < TM_SPECIAL_COUNT; i++) {
-        const char *text = bert->specials[i];
-        if (c->specials[i].content.s == NULL && text != NULL)
-            c->specials[i].content = (struct str){text, strlen(text)};
-    }
+    const struct family *family = c->family;
+    tok_config_set_family(c, tok_family("BertTokenizer", NULL));
+    c->family = family != NULL ? family : c->family;
     enum tm_status s = read_lines(t, path, err);
     if (s != TM_OK)
         return s;

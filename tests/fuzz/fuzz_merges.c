@@ -1,5 +1,5 @@
-/* Fuzz target: vocab.json, merges.txt and tokenizer_config.json, apart by NUL bytes, and text through
- * whatever they open to. */
+/* Fuzz target: vocab.json, merges.txt and tokenizer_config.json, apart by NUL bytes, and text
+ * through whatever they open to. */
 #include "scratch.h"
 
 #include "tm_tokenizer.h"

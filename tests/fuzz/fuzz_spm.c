@@ -7,7 +7,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const char text[] = "Hello, w\xc3\xb6rld! <s> \xe4\xbd\xa0\xe5\xa5\xbd  don't\n42 \xef\xac\x81";
+    static const char text[] =
+        "Hello, w\xc3\xb6rld! <s> \xe4\xbd\xa0\xe5\xa5\xbd  don't\n42 \xef\xac\x81";
     struct tm_tokenizer *tok = NULL;
     struct tm_encoding e = {0};
     scratch_write("tokenizer.model", data, size);
