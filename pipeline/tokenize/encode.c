@@ -140,8 +140,14 @@ static enum tm_status put_added(struct encoder *c, int32_t id, uint32_t from, ui
 static void place_tokens(struct encoder *c, size_t first, const struct cell *cells, size_t n)
 {
     size_t cell = 0, byte = 0; /* of the begin of the cell */
+    uint32_t last[2] = {UINT32_MAX, UINT32_MAX};
     for (size_t i = first; i < c->e->n; i++) {
         uint32_t *o = c->e->offsets[i];
+        if (o[0] == last[0] && o[1] == last[1]) { /* bytes of the same unknown stretch */
+            memcpy(o, c->e->offsets[i - 1], sizeof last);
+            continue;
+        }
+        memcpy(last, o, sizeof last);
         while (byte > o[0])
             byte -= utf8_len(cells[--cell].cp);
         while (cell + 1 < n && byte + utf8_len(cells[cell].cp) <= o[0])
