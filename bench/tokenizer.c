@@ -1,7 +1,7 @@
 /* How fast a tokenizer encodes: tokenizer FOLDER FILE [SECONDS]
  *
  * Each line of FILE is one text; all of them are encoded again and again on one thread for SECONDS
- * (3). Prints one line of JSON. bench/tokenizer.py sets it beside the `tokenizers` package. */
+ * (3). Prints one line of JSON. bench/tokenizers sets it beside the `tokenizers` package. */
 #include "tm_tokenizer.h"
 #include <stdio.h>
 #include <stdlib.h>

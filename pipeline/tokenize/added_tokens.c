@@ -99,8 +99,10 @@ static enum tm_status give_ids(struct tm_tokenizer *t, struct tm_err *err)
     for (size_t i = 0; i < t->n_added; i++) {
         struct added_token *a = &t->added[i];
         int32_t known = trie_find(&v->trie, a->content.s, a->content.n);
-        a->id = known >= 0 ? known : a->content.n > 0 ? next++ : -1;
+        if (!t->ids_given || a->id < 0)
+            a->id = known >= 0 ? known : a->content.n > 0 ? next++ : -1;
         most = TM_MAX(most, a->id + 1);
+        next = TM_MAX(next, t->ids_given ? most : next);
     }
     t->n_ids = most;
     t->tokens = tm_arena_array(t->arena, (size_t)most + 1, sizeof *t->tokens);
@@ -153,7 +155,8 @@ static int compare_patterns(const void *a, const void *b)
     return (x->token > y->token) - (x->token < y->token);
 }
 
-static bool build_matcher(struct tm_tokenizer *t, struct matcher *m, bool normalized,
+/* literal: without special tokens. */
+static bool build_matcher(struct tm_tokenizer *t, struct matcher *m, bool normalized, bool literal,
                           struct cells *x)
 {
     m->patterns = tm_arena_array(t->arena, t->n_added + 1, sizeof *m->patterns);
@@ -163,7 +166,7 @@ static bool build_matcher(struct tm_tokenizer *t, struct matcher *m, bool normal
     for (size_t i = 0; i < t->n_added; i++) {
         const struct added_token *a = &t->added[i];
         struct pattern p = {.token = a};
-        if (a->normalized != normalized)
+        if (a->normalized != normalized || (literal && a->special))
             continue;
         if (!pattern_text(t, a, x, &p.text))
             return false;
@@ -192,11 +195,19 @@ enum tm_status tok_added_tokens_build(struct tm_tokenizer *t, struct tm_err *err
     enum tm_status s = give_ids(t, err);
     if (s != TM_OK)
         return s;
-    TM_CLEANUP(tm_buf_finish) struct tm_buf now = {0};
-    TM_CLEANUP(tm_buf_finish) struct tm_buf next = {0};
-    struct cells x = {&now, &next};
-    if (!build_matcher(t, &t->raw, false, &x) || !build_matcher(t, &t->normalized, true, &x))
-        return tm_err_set(err, TM_NOMEM, "no memory for added tokens");
+    struct tm_encoding e = {0};
+    struct cells x = {.now = &e.scratch[SCRATCH_CELLS],
+                      .next = &e.scratch[SCRATCH_CELLS + 1],
+                      .e = &e,
+                      .err = err};
+    bool ok = true;
+    for (int literal = 0; literal < 2 && ok; literal++)
+        ok = build_matcher(t, &t->raw[literal], false, literal != 0, &x) &&
+             build_matcher(t, &t->normalized[literal], true, literal != 0, &x);
+    tm_encoding_finish(&e);
+    if (!ok)
+        return x.status != TM_OK ? x.status
+                                 : tm_err_set(err, TM_NOMEM, "no memory for added tokens");
     return TM_OK;
 }
 

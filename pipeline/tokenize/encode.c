@@ -4,10 +4,11 @@
  * everything under way: cells now and next, pieces, the bytes of a word. Nothing is allocated once
  * these have grown. */
 #include "tokenize.h"
+#include "byte_level.h"
 #include "unicode.h"
 #include <stdlib.h>
 
-enum { BYTE_LEVEL_SPACE = 0x120, TEXT_MOST = 1 << 30 };
+enum { TEXT_MOST = 1 << 30 };
 
 static enum tm_status no_memory(struct tm_err *err)
 {
@@ -25,6 +26,7 @@ void tm_encoding_finish(struct tm_encoding *e)
     free(e->special);
     for (size_t i = 0; i < TM_COUNTOF(e->scratch); i++)
         tm_buf_finish(&e->scratch[i]);
+    tok_regex_finish(e->match);
     *e = (struct tm_encoding){0};
 }
 
@@ -133,25 +135,35 @@ static enum tm_status put_added(struct encoder *c, int32_t id, uint32_t from, ui
     return TM_OK;
 }
 
-/* Turns offsets in bytes of a word into those of the text given. */
-static void place_tokens(struct encoder *c, size_t first, const struct cell *cells)
+/* Turns offsets in bytes of a word into those of the text given. A token of some bytes of a
+ * character stands for all of it. */
+static void place_tokens(struct encoder *c, size_t first, const struct cell *cells, size_t n)
 {
-    size_t cell = 0, byte = 0;
+    size_t cell = 0, byte = 0; /* of the begin of the cell */
+    uint32_t last[2] = {UINT32_MAX, UINT32_MAX};
     for (size_t i = first; i < c->e->n; i++) {
         uint32_t *o = c->e->offsets[i];
-        for (; byte < o[0]; cell++)
-            byte += utf8_len(cells[cell].cp);
+        if (o[0] == last[0] && o[1] == last[1]) { /* bytes of the same unknown stretch */
+            memcpy(o, c->e->offsets[i - 1], sizeof last);
+            continue;
+        }
+        memcpy(last, o, sizeof last);
+        while (byte > o[0])
+            byte -= utf8_len(cells[--cell].cp);
+        while (cell + 1 < n && byte + utf8_len(cells[cell].cp) <= o[0])
+            byte += utf8_len(cells[cell++].cp);
+        bool none = o[0] == o[1];
         o[0] = cells[cell].from;
-        for (; byte < o[1]; cell++)
-            byte += utf8_len(cells[cell].cp);
-        o[1] = cells[cell - 1].to;
+        while (!none && cell + 1 < n && byte + utf8_len(cells[cell].cp) < o[1])
+            byte += utf8_len(cells[cell++].cp);
+        o[1] = none ? o[0] : cells[cell].to;
     }
 }
 
 static enum tm_status encode_piece(struct encoder *c, const struct piece *p,
                                    const struct cell *cells)
 {
-    struct tm_buf *word = &c->e->scratch[3];
+    struct tm_buf *word = &c->e->scratch[SCRATCH_WORD];
     size_t n = p->end - p->begin, len, first = c->e->n;
     word->len = 0;
     if (!tm_buf_reserve(word, 4 * n))
@@ -164,7 +176,7 @@ static enum tm_status encode_piece(struct encoder *c, const struct piece *p,
     enum tm_status s = m->encode(m, word->data, len, n, c->e, c->err);
     if (s != TM_OK)
         return s;
-    place_tokens(c, first, cells);
+    place_tokens(c, first, cells, n);
     tok_finish_word(c, first);
     return TM_OK;
 }
@@ -186,18 +198,19 @@ static enum tm_status find_pieces(struct encoder *c, const struct tm_buf *text, 
     size_t n = cells_n(text), len = 0, at = 0, pos = 0, last = 0, before = 0;
     uint32_t cell = 0;
     out->len = 0;
-    if (c->t->normalized.n == 0) {
+    if (c->t->normalized[c->literal].n == 0) {
         struct piece all = {0, (uint32_t)n, -1};
         return piece_add(out, &all) ? TM_OK : no_memory(c->err);
     }
-    struct tm_buf *bytes = &c->e->scratch[3];
+    struct tm_buf *bytes = &c->e->scratch[SCRATCH_WORD];
     bytes->len = 0;
     if (!tm_buf_reserve(bytes, 4 * n))
         return no_memory(c->err);
     cells_encode(cells, n, bytes->data, &len);
     struct match m;
     bool ok = true;
-    while (ok && tok_matcher_next(&c->t->normalized, bytes->data, len, &pos, &last, &m)) {
+    while (ok &&
+           tok_matcher_next(&c->t->normalized[c->literal], bytes->data, len, &pos, &last, &m)) {
         struct piece gap = {cell_at(cells, before, &at, &cell), 0, -1}, token = {0, 0, m.token->id};
         gap.end = token.begin = cell_at(cells, m.begin, &at, &cell);
         token.end = cell_at(cells, m.end, &at, &cell);
@@ -208,48 +221,51 @@ static enum tm_status find_pieces(struct encoder *c, const struct tm_buf *text, 
     return ok && piece_add(out, &rest) ? TM_OK : no_memory(c->err);
 }
 
-static bool pre_tokenize(const struct pre_tokenizer *p, const struct cell *cells,
-                         const struct tm_buf *in, struct tm_buf *out)
-{
-    out->len = 0;
-    for (size_t i = 0; i < pieces_n(in); i++) {
-        struct piece one = pieces_of(in)[i];
-        bool ok = one.id >= 0 ? piece_add(out, &one) : p->split(p, cells, one.begin, one.end, out);
-        if (!ok)
-            return false;
-    }
-    return true;
-}
-
 enum tm_status tok_encode_any(struct encoder *c, const char *s, size_t n)
 {
-    struct cells x = {&c->e->scratch[0], &c->e->scratch[1]};
+    struct cells x = {.now = &c->e->scratch[SCRATCH_CELLS],
+                      .next = &c->e->scratch[SCRATCH_CELLS + 1],
+                      .e = c->e,
+                      .err = c->err,
+                      .origin = c->pos};
     enum tm_status status = tok_cells_decode(&x, s, n, c->pos, c->err);
     if (status != TM_OK)
         return status;
     c->pos += (uint32_t)cells_n(x.now);
     if (!tok_normalize(c->t, &x))
-        return no_memory(c->err);
-    struct tm_buf *pieces = &c->e->scratch[2], *other = x.next;
+        return x.status != TM_OK ? x.status : no_memory(c->err);
+    struct tm_buf *pieces = &c->e->scratch[SCRATCH_PIECES], *other = pieces + 1;
     status = find_pieces(c, x.now, pieces);
     if (status != TM_OK)
         return status;
-    for (size_t i = 0; i < c->t->n_pre_tokenizers; i++) {
-        if (!pre_tokenize(&c->t->pre_tokenizers[i], cells_of(x.now), pieces, other))
-            return no_memory(c->err);
-        struct tm_buf *was = pieces;
-        pieces = other;
-        other = was;
-    }
+    if (!tok_pre_tokenize(c->t, &x, &pieces, &other))
+        return x.status != TM_OK ? x.status : no_memory(c->err);
     for (size_t i = 0; i < pieces_n(pieces) && status == TM_OK; i++)
         status = encode_piece(c, &pieces_of(pieces)[i], cells_of(x.now));
     return status;
 }
 
+/* Marian: a code like >>fra<< at the begin is one token, known or not. */
+static enum tm_status take_code(struct encoder *c, const char **s, size_t *n)
+{
+    const char *end = memmem(*s, *n, "<<", 2);
+    if (*n < 4 || memcmp(*s, ">>", 2) != 0 || end == NULL)
+        return TM_OK;
+    size_t len = (size_t)(end + 2 - *s);
+    int32_t id = trie_find(&c->t->model.vocab.trie, *s, len);
+    uint32_t from = c->pos;
+    c->pos += (uint32_t)tm_utf8_count(*s, len);
+    enum tm_status status = put_added(c, id >= 0 ? id : c->t->model.unk_id, from, c->pos, *s, len);
+    *s += len;
+    *n -= len;
+    return status;
+}
+
 static enum tm_status encode_segment(struct encoder *c, const char *s, size_t n)
 {
-    if (n == 0)
-        return TM_OK;
+    enum tm_status status = c->t->marian ? take_code(c, &s, &n) : TM_OK;
+    if (n == 0 || status != TM_OK)
+        return status;
     return c->t->bert ? tok_encode_bert(c, s, n) : tok_encode_any(c, s, n);
 }
 
@@ -258,7 +274,7 @@ static enum tm_status encode_segments(struct encoder *c, const char *s, size_t n
 {
     size_t pos = 0, last = 0, before = 0;
     struct match m;
-    while (tok_matcher_next(&c->t->raw, s, n, &pos, &last, &m)) {
+    while (tok_matcher_next(&c->t->raw[c->literal], s, n, &pos, &last, &m)) {
         enum tm_status status = TM_OK;
         if (before < m.begin)
             status = encode_segment(c, s + before, m.begin - before);
@@ -277,13 +293,14 @@ static enum tm_status encode_segments(struct encoder *c, const char *s, size_t n
 }
 
 static enum tm_status encode_text(const struct tm_tokenizer *t, const char *text, size_t n,
-                                  uint8_t type, struct tm_encoding *e, struct tm_err *err)
+                                  uint8_t type, bool literal, struct tm_encoding *e,
+                                  struct tm_err *err)
 {
     if (n >= TEXT_MOST)
         return tm_err_set(err, TM_TOOLARGE, "a text of %zu bytes cannot be encoded", n);
     if (n == 0) /* text may be NULL then */
         return TM_OK;
-    struct encoder c = {.t = t, .e = e, .err = err, .first = e->n};
+    struct encoder c = {.t = t, .e = e, .err = err, .first = e->n, .literal = literal};
     enum tm_status s = encode_segments(&c, text, n);
     if (s != TM_OK || e->n == c.first)
         return s;
@@ -303,37 +320,36 @@ static enum tm_status put_special(const struct post_item *item, struct tm_encodi
     return TM_OK;
 }
 
-enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
-                                   bool special, struct tm_encoding *e, struct tm_err *err)
+enum tm_status tok_encode_template(const struct tm_tokenizer *t, const struct post_template *items,
+                                   const struct texts *texts, unsigned how, struct tm_encoding *e,
+                                   struct tm_err *err)
 {
-    const struct post_template *items = &t->post.single;
     enum tm_status s = TM_OK;
     e->n = 0;
     for (size_t i = 0; i < items->n && s == TM_OK; i++) {
         const struct post_item *item = &items->items[i];
+        bool literal = (how & TM_ENCODE_LITERAL) != 0;
         if (item->kind == ITEM_A)
-            s = encode_text(t, text, n, item->type, e, err);
-        else if (special)
+            s = encode_text(t, texts->a, texts->n_a, item->type, literal, e, err);
+        else if (item->kind == ITEM_B)
+            s = encode_text(t, texts->b, texts->n_b, item->type, literal, e, err);
+        else if ((how & TM_ENCODE_SPECIAL) != 0)
             s = put_special(item, e, err);
     }
     return s;
+}
+
+enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
+                                   unsigned how, struct tm_encoding *e, struct tm_err *err)
+{
+    struct texts texts = {.a = text, .n_a = n};
+    return tok_encode_template(t, &t->post.single, &texts, how, e, err);
 }
 
 enum tm_status tm_tokenizer_encode_pair(const struct tm_tokenizer *t, const char *text, size_t n,
                                         const char *pair, size_t n_pair, struct tm_encoding *e,
                                         struct tm_err *err)
 {
-    const struct post_template *items = &t->post.pair;
-    enum tm_status s = TM_OK;
-    e->n = 0;
-    for (size_t i = 0; i < items->n && s == TM_OK; i++) {
-        const struct post_item *item = &items->items[i];
-        if (item->kind == ITEM_A)
-            s = encode_text(t, text, n, item->type, e, err);
-        else if (item->kind == ITEM_B)
-            s = encode_text(t, pair, n_pair, item->type, e, err);
-        else
-            s = put_special(item, e, err);
-    }
-    return s;
+    struct texts texts = {.a = text, .n_a = n, .b = pair, .n_b = n_pair};
+    return tok_encode_template(t, &t->post.pair, &texts, TM_ENCODE_SPECIAL, e, err);
 }

@@ -23,7 +23,7 @@ bool tok_encode_bert_fits(const struct tm_tokenizer *t)
 {
     return t->n_normalizers == 1 && t->normalizers[0].apply == tok_normalizer_bert &&
            t->n_pre_tokenizers == 1 && t->pre_tokenizers[0].split == tok_pre_tokenizer_bert &&
-           t->normalized.n == 0;
+           t->normalized[0].n == 0;
 }
 
 static enum tm_status encode_word(struct encoder *c, const char *word, size_t n, uint32_t pos)
@@ -45,7 +45,7 @@ static enum tm_status encode_word(struct encoder *c, const char *word, size_t n,
 static enum tm_status encode_stretch(struct encoder *c, const char *s, size_t n)
 {
     if (c->t->normalizers[0].lower) {
-        struct tm_buf *low = &c->e->scratch[3];
+        struct tm_buf *low = &c->e->scratch[SCRATCH_WORD];
         low->len = 0;
         if (!tm_buf_reserve(low, n))
             return tm_err_set(c->err, TM_NOMEM, "no memory to encode a text");

@@ -5,15 +5,8 @@
  * changed, added or removed character does to offsets follows the `tokenizers` package: a new
  * character stands for what the one before it stands for. */
 #include "tokenize.h"
+#include "byte_level.h"
 #include "unicode.h"
-
-static void swap(struct cells *x)
-{
-    struct tm_buf *was = x->now;
-    x->now = x->next;
-    x->next = was;
-    x->next->len = 0;
-}
 
 static void keep_unless(struct cells *x, unsigned flags)
 {
@@ -46,7 +39,7 @@ static bool lowercase(const struct normalizer *norm, struct cells *x)
     }
     if (longer > 0) {
         x->next->len = made * sizeof *c;
-        swap(x);
+        cells_swap(x);
     }
     return true;
 }
@@ -77,7 +70,7 @@ static bool bert_first(const struct normalizer *norm, struct cells *x, unsigned 
             out[made++] = blank;
     }
     x->next->len = made * sizeof *c;
-    swap(x);
+    cells_swap(x);
     *ret_seen = seen;
     return true;
 }
@@ -164,41 +157,61 @@ static bool put_cells(struct cells *x, const struct cell *c, size_t n)
     return tm_buf_append(x->next, c, n * sizeof *c);
 }
 
-/* Cells of the pattern at c, 0 when it is not there. */
-static size_t pattern_at(struct str pattern, const struct cell *c, size_t n)
-{
-    size_t at = 0, cells = 0;
-    while (at < pattern.n) {
-        uint32_t cp;
-        at += tm_utf8_decode(pattern.s + at, pattern.n - at, &cp);
-        if (cells == n || c[cells].cp != cp)
-            return 0;
-        cells++;
-    }
-    return cells;
-}
-
 /* What replaces a match stands for the last character of the match. */
 static bool replace(const struct normalizer *norm, struct cells *x)
 {
-    const struct cell *c = cells_of(x->now);
-    size_t n = cells_n(x->now), kept = 0;
-    for (size_t i = 0; i < n;) {
-        size_t m = pattern_at(norm->pattern, c + i, n - i);
-        if (m == 0) {
-            i++;
-            continue;
-        }
-        if (!put_cells(x, c + kept, i - kept) || !put_text(x, norm->content, c[i + m - 1]))
-            return false;
-        i += m;
-        kept = i;
-    }
-    if (kept == 0)
-        return true;
-    if (!put_cells(x, c + kept, n - kept))
+    const struct stretch *m;
+    size_t n;
+    if (!tok_finder_cut(&norm->finder, x, 0, (uint32_t)cells_n(x->now), &m, &n))
         return false;
-    swap(x);
+    if (n == 0 || (n == 1 && !m[0].match))
+        return true;
+    const struct cell *c = cells_of(x->now);
+    struct cell last = {0};
+    for (size_t i = 0; i < n; i++) {
+        if (m[i].end > m[i].begin)
+            last = c[m[i].end - 1];
+        bool ok = m[i].match ? put_text(x, norm->content, last)
+                             : put_cells(x, c + m[i].begin, m[i].end - m[i].begin);
+        if (!ok)
+            return false;
+    }
+    cells_swap(x);
+    return true;
+}
+
+/* Control characters go; what is like a space becomes one. */
+static bool nmt(const struct normalizer *norm, struct cells *x)
+{
+    (void)norm;
+    struct cell *c = cells_of(x->now);
+    size_t n = cells_n(x->now), kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t cp = c[i].cp;
+        if ((cp >= 0x01 && cp <= 0x08) || cp == 0x0b || (cp >= 0x0e && cp <= 0x1f) || cp == 0x7f ||
+            cp == 0x8f || cp == 0x9f)
+            continue;
+        bool space = cp == 0x09 || cp == 0x0a || cp == 0x0c || cp == 0x0d || cp == 0x1680 ||
+                     (cp >= 0x200b && cp <= 0x200f) || cp == 0x2028 || cp == 0x2029 ||
+                     cp == 0x2581 || cp == 0xfeff || cp == 0xfffd;
+        c[kept] = c[i];
+        c[kept++].cp = space ? ' ' : cp;
+    }
+    x->now->len = kept * sizeof *c;
+    return true;
+}
+
+static bool precompiled(const struct normalizer *norm, struct cells *x)
+{
+    return tok_charsmap_apply(norm->charsmap, x);
+}
+
+static bool byte_level(const struct normalizer *norm, struct cells *x)
+{
+    (void)norm;
+    if (!byte_level_put(x->next, cells_of(x->now), cells_n(x->now)))
+        return false;
+    cells_swap(x);
     return true;
 }
 
@@ -210,7 +223,7 @@ static bool prepend(const struct normalizer *norm, struct cells *x)
         return true;
     if (!put_text(x, norm->content, c[0]) || !put_cells(x, c, n))
         return false;
-    swap(x);
+    cells_swap(x);
     return true;
 }
 
@@ -226,27 +239,55 @@ bool tok_normalize(const struct tm_tokenizer *t, struct cells *x)
 
 #define AT(member) offsetof(struct normalizer, member)
 
-/* {"String": text}; {"Regex": text} is not built. */
-static enum tm_status read_regex(struct reader *r, void *base, struct tm_err *err)
-{
-    (void)base;
-    return tm_json_fail(&r->j, TM_UNSUPPORTED, err,
-                        "normalizer Replace with a Regex is not supported");
-}
-
 static enum tm_status read_pattern(struct reader *r, void *base, struct tm_err *err)
 {
-    static const struct field fields[] = {
-        {"Regex", FIELD_READ, false, 0, NULL, read_regex},
-        {"String", FIELD_STR, true, AT(pattern), NULL, NULL},
-        {0},
-    };
     struct normalizer *norm = base;
-    enum tm_status s = tok_read_fields(r, "pattern of Replace", fields, norm, err);
-    if (s == TM_OK && norm->pattern.n == 0)
-        s = tm_json_fail(&r->j, TM_UNSUPPORTED, err,
-                         "normalizer Replace of nothing is not supported");
-    return s;
+    return tok_finder_read(r, &norm->finder, err);
+}
+
+/* Base64 (RFC 4648), with or without padding; false: not that. */
+static bool base64(const char *s, size_t n, struct tm_buf *out)
+{
+    uint32_t bits = 0;
+    unsigned have = 0;
+    while (n > 0 && s[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++) {
+        static const char digits[] =
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        const char *digit = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
+        if (digit == NULL)
+            return false;
+        bits = bits << 6 | (uint32_t)(digit - digits);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            tm_buf_putc(out, (char)(bits >> have));
+        }
+    }
+    return !out->failed;
+}
+
+/* null is a map of nothing. */
+static enum tm_status read_charsmap(struct reader *r, void *base, struct tm_err *err)
+{
+    struct normalizer *norm = base;
+    struct charsmap *m = tm_arena_alloc(r->t->arena, sizeof *m);
+    TM_CLEANUP(tm_buf_finish) struct tm_buf bytes = {0};
+    const char *text;
+    size_t n;
+    if (m == NULL)
+        return tm_json_fail(&r->j, TM_NOMEM, err, "no memory for precompiled_charsmap");
+    norm->charsmap = m;
+    enum tm_status s = tm_json_string(&r->j, &text, &n, err);
+    if (s != TM_OK)
+        return s;
+    if (!base64(text, n, &bytes))
+        return tm_json_fail(&r->j, bytes.failed ? TM_NOMEM : TM_BADINPUT, err,
+                            "precompiled_charsmap is not base64");
+    struct tm_err local = {0};
+    s = tok_charsmap_init(m, r->t->arena, bytes.data, bytes.len, &local);
+    return s == TM_OK ? s : tm_json_fail(&r->j, s, err, "%s", local.text);
 }
 
 static enum tm_status read_normalizers(struct reader *r, void *base, struct tm_err *err)
@@ -276,6 +317,10 @@ static const struct field prepend_fields[] = {
     {"prepend", FIELD_STR, true, AT(content), NULL, NULL},
     {0},
 };
+static const struct field precompiled_fields[] = {
+    {"precompiled_charsmap", FIELD_READ, true, 0, NULL, read_charsmap},
+    {0},
+};
 static const struct field sequence_fields[] = {
     {"normalizers", FIELD_READ, true, 0, NULL, read_normalizers},
     {0},
@@ -294,11 +339,11 @@ static const struct normalizer_row {
     {{"NFKD", NULL, no_fields}, nfkd},
     {{"Sequence", NULL, sequence_fields}, NULL},
     {{"Lowercase", NULL, no_fields}, lowercase},
-    {{"Nmt", NULL, NULL}, NULL},
-    {{"Precompiled", NULL, NULL}, NULL},
+    {{"Nmt", NULL, no_fields}, nmt},
+    {{"Precompiled", NULL, precompiled_fields}, precompiled},
     {{"Replace", NULL, replace_fields}, replace},
     {{"Prepend", NULL, prepend_fields}, prepend},
-    {{"ByteLevel", NULL, NULL}, NULL},
+    {{"ByteLevel", NULL, no_fields}, byte_level},
 };
 
 enum tm_status tok_normalizer_read(struct reader *r, void *unused, struct tm_err *err)
@@ -318,4 +363,9 @@ enum tm_status tok_normalizer_read(struct reader *r, void *unused, struct tm_err
         return tm_json_fail(&r->j, TM_TOOLARGE, err, "more than %d normalizers", STEPS_MOST);
     r->t->normalizers[r->t->n_normalizers++] = norm;
     return TM_OK;
+}
+
+void tok_normalizer_add_nfc(struct tm_tokenizer *t)
+{
+    t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = nfc};
 }

@@ -231,6 +231,15 @@ static enum tm_status build_roberta(struct reader *r, const struct draft *d, str
     return TM_OK;
 }
 
+/* Trims offsets and leaves everything else to what comes after or before. */
+static enum tm_status build_byte_level(struct reader *r, const struct draft *d, struct tm_err *err)
+{
+    (void)err;
+    r->t->post.trim_offsets = d->trim_offsets;
+    r->t->post.add_prefix_space = d->add_prefix_space;
+    return TM_OK;
+}
+
 static const struct draft_special *find_special(const struct draft *d, struct str name)
 {
     const struct draft_special *s = (const void *)d->specials.data;
@@ -295,6 +304,11 @@ static const struct field roberta_fields[] = {
     {"add_prefix_space", FIELD_BOOL, true, AT(add_prefix_space), NULL, NULL},
     {0},
 };
+static const struct field byte_level_fields[] = {
+    {"add_prefix_space", FIELD_BOOL, true, AT(add_prefix_space), NULL, NULL},
+    {"trim_offsets", FIELD_BOOL, true, AT(trim_offsets), NULL, NULL},
+    {0},
+};
 static const struct field sequence_fields[] = {
     {"processors", FIELD_READ, true, 0, NULL, read_processors},
     {0},
@@ -306,7 +320,7 @@ static const struct post_processor_row {
 } rows[] = {
     {{"BertProcessing", NULL, bert_fields}, build_bert},
     {{"RobertaProcessing", NULL, roberta_fields}, build_roberta},
-    {{"ByteLevel", NULL, NULL}, NULL},
+    {{"ByteLevel", NULL, byte_level_fields}, build_byte_level},
     {{"TemplateProcessing", NULL, template_fields}, build_templates},
     {{"Sequence", NULL, sequence_fields}, NULL},
 };
@@ -321,12 +335,13 @@ enum tm_status tok_post_processor_read(struct reader *r, void *unused, struct tm
         return s;
     const struct post_processor_row *row = (const void *)c;
     /* A second one would work on the output of the first; no released file has that. */
-    if (row->build != NULL && r->t->post.present)
+    bool templates = row->build != NULL && row->build != build_byte_level;
+    if (templates && r->t->post.present)
         return tm_json_fail(&r->j, TM_UNSUPPORTED, err, "a second post-processor is not supported");
     struct draft d = {0};
     s = tok_read_fields(r, row->c.name, row->c.fields, &d, err);
     if (s == TM_OK && row->build != NULL) {
-        r->t->post.present = true;
+        r->t->post.present = r->t->post.present || templates;
         s = row->build(r, &d, err);
     }
     tm_buf_finish(&d.single);

@@ -4,8 +4,9 @@
  * Called by tm_tokenizer_open on the loading thread. The file is other people's bytes: every size
  * has a cap, sequences have a depth, and every error has a line and a column. */
 #include "tokenize.h"
+#include <sys/stat.h>
 
-enum { FILE_MOST = 128 << 20, SEQUENCE_DEPTH = 16 };
+enum { FILE_MOST = 128 << 20, FILE_SLACK = 128 << 10, SEQUENCE_DEPTH = 16 };
 
 /* Where the reader stands, to come back to; what is between is read again. */
 static struct tm_json save(const struct reader *r)
@@ -28,6 +29,11 @@ static enum tm_status expect(struct reader *r, enum tm_json_type type, const cha
     if (s == TM_OK && ev.type != type)
         s = tm_json_fail(&r->j, TM_BADINPUT, err, "%s expected", what);
     return s;
+}
+
+struct tm_arena *tok_reader_arena(const struct reader *r)
+{
+    return r->t->arena;
 }
 
 enum tm_status tok_read_null(struct reader *r, bool *ret_null, struct tm_err *err)
@@ -380,6 +386,16 @@ static enum tm_status read_padding(struct reader *r, void *unused, struct tm_err
     return tok_read_fields(r, "padding", fields, &u, err);
 }
 
+/* Room for the whole file at once: growing to see its end would double what it takes. */
+enum tm_status tok_read_file(const char *path, size_t most, struct tm_buf *file, struct tm_err *err)
+{
+    struct stat st;
+    if (stat(path, &st) == 0 && st.st_size > 0 && (size_t)st.st_size <= most &&
+        !tm_buf_reserve(file, (size_t)st.st_size + FILE_SLACK))
+        return tm_err_set(err, TM_NOMEM, "no memory to read %s", path);
+    return tm_read_file(path, most, file, err);
+}
+
 enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path, struct tm_err *err)
 {
     static const struct field fields[] = {
@@ -395,7 +411,7 @@ enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
         {0},
     };
     TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
-    enum tm_status s = tm_read_file(path, FILE_MOST, &file, err);
+    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
     if (s != TM_OK)
         return s;
     struct reader r = {.t = t};

@@ -14,7 +14,10 @@ enum { ID_MOST = 1 << 22 }; /* ids are below; the largest vocabularies have some
 struct reader {
     struct tm_json j;
     struct tm_tokenizer *t;
-    unsigned depth; /* of sequences in sequences */
+    unsigned depth;        /* of sequences in sequences */
+    struct tm_json merges; /* BPE: where its merges begin, */
+    size_t merges_prefix;  /* what prefix they were read with */
+    bool merges_read;
 };
 
 enum field_type {
@@ -75,6 +78,9 @@ enum tm_status tok_read_null(struct reader *r, bool *ret_null, struct tm_err *er
 enum tm_status tok_read_is_object(struct reader *r, bool *ret_object, struct tm_err *err);
 enum tm_status tok_read_str(struct reader *r, struct str *ret, struct tm_err *err);
 enum tm_status tok_read_id(struct reader *r, int32_t *ret, struct tm_err *err);
+enum tm_status tok_read_file(const char *path, size_t most, struct tm_buf *file,
+                             struct tm_err *err);
+struct tm_arena *tok_reader_arena(const struct reader *r); /* what is read lives here */
 enum tm_status tok_read_nothing(struct reader *r, void *base, struct tm_err *err);
 
 #endif

@@ -1,8 +1,7 @@
-/* Opening and closing a tokenizer, and what can be asked of one (tm_tokenizer.h).
+/* Opening and closing a tokenizer: which of a folder's files it is made of (tm_tokenizer.h).
  *
  * Opened on the loading thread; constant from then on, so that any thread may ask. */
-#include "tokenize.h"
-#include <stdio.h>
+#include "folder.h"
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,31 +17,70 @@ void tm_tokenizer_close(struct tm_tokenizer *t)
     if (t == NULL)
         return;
     tok_trie_finish(&t->model.vocab.trie);
+    tok_merges_finish(&t->model.merges);
+    tok_spm_free(t->model.spm);
+    tm_tokenizer_close(t->target);
+    tok_config_finish(&t->config);
     tm_arena_destroy(t->arena);
     free(t);
 }
 
-static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, struct tm_err *err)
+/* The path of a file when it is there. */
+static bool look(struct tm_tokenizer *t, const char *folder, const char *name, const char **ret)
 {
-    TM_CLEANUP(tm_buf_finish) struct tm_buf json = {0};
-    TM_CLEANUP(tm_buf_finish) struct tm_buf txt = {0};
-    if (!tm_buf_printf(&json, "%s/tokenizer.json", folder) ||
-        !tm_buf_printf(&txt, "%s/vocab.txt", folder))
-        return tm_err_set(err, TM_NOMEM, "no memory for a path");
-    if (access(json.data, F_OK) != 0 && access(txt.data, F_OK) == 0)
-        return tok_read_vocab_txt(t, folder, txt.data, err);
-    return tok_read_tokenizer_json(t, json.data, err);
+    char *path = tm_arena_printf(t->arena, "%s/%s", folder, name);
+    if (path != NULL && *ret == NULL && access(path, F_OK) == 0)
+        *ret = path;
+    return path != NULL;
 }
 
-enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_tok,
-                                 struct tm_err *err)
+static bool find_files(struct tm_tokenizer *t, const char *folder, struct files *f)
+{
+    return look(t, folder, "tokenizer.json", &f->tokenizer_json) &&
+           look(t, folder, "vocab.txt", &f->vocab_txt) &&
+           look(t, folder, "vocab.json", &f->vocab_json) &&
+           look(t, folder, "merges.txt", &f->merges_txt) &&
+           look(t, folder, "spiece.model", &f->spm) &&
+           look(t, folder, "sentencepiece.bpe.model", &f->spm) &&
+           look(t, folder, "tokenizer.model", &f->spm) &&
+           look(t, folder, "source.spm", &f->source_spm) &&
+           look(t, folder, "target.spm", &f->target_spm) &&
+           look(t, folder, "target_vocab.json", &f->target_vocab);
+}
+
+static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, bool target,
+                                  struct tm_err *err)
+{
+    struct files f = {0};
+    if (!find_files(t, folder, &f))
+        return tm_err_set(err, TM_NOMEM, "no memory for paths");
+    /* A Marian folder's own files are the truth; its tokenizer.json has one side only. */
+    if (f.source_spm != NULL && f.target_spm != NULL && f.vocab_json != NULL)
+        return tok_open_marian(t, &f, target, err);
+    if (f.tokenizer_json != NULL)
+        return tok_read_tokenizer_json(t, f.tokenizer_json, err);
+    if (f.spm != NULL)
+        return tok_open_spm(t, &f, err);
+    if (f.vocab_json != NULL && f.merges_txt != NULL)
+        return tok_open_bpe(t, &f, err);
+    if (f.vocab_txt != NULL)
+        return tok_read_vocab_txt(t, f.vocab_txt, err);
+    return tm_err_set(err, TM_NOTFOUND, "%s has no tokenizer", folder);
+}
+
+static enum tm_status open_one(const char *folder, bool target, struct tm_tokenizer **ret_tok,
+                               struct tm_err *err)
 {
     TM_CLEANUP(closep) struct tm_tokenizer *t = calloc(1, sizeof *t);
     if (t == NULL || (t->arena = tm_arena_create(MEMORY_MOST)) == NULL)
         return tm_err_set(err, TM_NOMEM, "no memory for a tokenizer");
-    enum tm_status s = read_folder(t, folder, err);
+    enum tm_status s = tok_config_read(t, folder, err);
+    if (s == TM_OK)
+        s = read_folder(t, folder, target, err);
     if (s == TM_OK)
         s = tok_added_tokens_build(t, err);
+    if (s == TM_OK && t->frame_of != FRAME_NONE)
+        tok_set_frame(t, t->frame_of);
     if (s == TM_OK)
         s = tok_post_processor_build(t, err);
     if (s != TM_OK)
@@ -52,32 +90,14 @@ enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_t
     return TM_OK;
 }
 
-void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix,
-                        size_t *ret_n_prefix, const int32_t **ret_suffix, size_t *ret_n_suffix)
+enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_tok,
+                                 struct tm_err *err)
 {
-    *ret_prefix = t->frame;
-    *ret_n_prefix = t->n_prefix;
-    *ret_suffix = t->frame + t->n_prefix;
-    *ret_n_suffix = t->n_suffix;
-}
-
-int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token)
-{
-    size_t n = strlen(token);
-    for (size_t i = 0; i < t->n_added; i++) {
-        const struct str *content = &t->added[i].content;
-        if (content->n == n && memcmp(content->s, token, n) == 0)
-            return t->added[i].id;
-    }
-    return trie_find(&t->model.vocab.trie, token, n);
-}
-
-const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id)
-{
-    return id >= 0 && id < t->n_ids ? t->tokens[id] : NULL;
-}
-
-int32_t tm_tokenizer_vocab_size(const struct tm_tokenizer *t)
-{
-    return t->n_ids;
+    TM_CLEANUP(closep) struct tm_tokenizer *t = NULL;
+    enum tm_status s = open_one(folder, false, &t, err);
+    if (s == TM_OK && t->marian)
+        s = open_one(folder, true, &t->target, err);
+    if (s == TM_OK)
+        *ret_tok = TM_TAKE(t);
+    return s;
 }

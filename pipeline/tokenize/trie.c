@@ -2,7 +2,8 @@
  *
  * Called while a tokenizer is opened. Free units are linked in a ring through base (the one
  * before) and value (the one after); a node with several children tries the first free places and
- * opens a new block when they do not fit, a node with one child takes the first. */
+ * opens a new block when they do not fit, where the ring then begins; a node with one child takes
+ * the last place of the ring. */
 #include "trie.h"
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,8 @@ static bool fits(const struct trie *t, uint32_t base, const unsigned char *label
 static uint32_t find_base(struct builder *b, const unsigned char *labels, unsigned n)
 {
     uint32_t at = b->free_head;
+    if (n == 1 && at != TRIE_NONE) /* fits anywhere: what is left over from before */
+        return b->t->units[at].base ^ labels[0];
     for (unsigned i = 0; i < TRIES && at != TRIE_NONE; i++) {
         if (fits(b->t, at ^ labels[0], labels, n))
             return at ^ labels[0];
@@ -97,7 +100,10 @@ static uint32_t find_base(struct builder *b, const unsigned char *labels, unsign
             break;
     }
     uint32_t fresh = b->t->n;
-    return add_block(b) ? fresh : TRIE_NONE;
+    if (!add_block(b))
+        return TRIE_NONE;
+    b->free_head = fresh; /* the next ones look here first, not where this one did not fit */
+    return fresh;
 }
 
 /* Places the children of one node and queues those that have keys beyond. */

@@ -103,3 +103,16 @@ uint32_t uni_compose(uint32_t a, uint32_t b)
         return uni_pairs[lo][2];
     return compose_hangul(a, b);
 }
+
+uint32_t uni_script(uint32_t cp)
+{
+    size_t lo = 0, hi = uni_scripts_n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (cp > uni_scripts[mid][1])
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < uni_scripts_n && cp >= uni_scripts[lo][0] ? uni_scripts[lo][2] : 0;
+}

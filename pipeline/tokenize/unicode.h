@@ -19,10 +19,21 @@ enum {
     UNI_LOWER = 1 << 8,      /* has a lower-case mapping */
     UNI_NFD = 1 << 9,        /* changes under NFD */
     UNI_NFKD = 1 << 10,      /* changes under NFKD */
+    /* What Oniguruma takes for the classes of the published patterns. */
+    UNI_LETTER = 1 << 11,    /* \p{L} */
+    UNI_UPPERCASE = 1 << 12, /* \p{Lu}, \p{Lt} */
+    UNI_LOWERCASE = 1 << 13, /* \p{Ll} */
+    UNI_COMBINING = 1 << 14, /* \p{M} */
+    UNI_NUMBER = 1 << 15,    /* \p{N} */
+    /* Of grapheme clusters. */
+    UNI_EXTEND = 1 << 16,  /* joins what is before: Extend, ZWJ, SpacingMark */
+    UNI_PREPEND = 1 << 17, /* joins what comes after */
+    UNI_CONTROL = 1 << 18, /* joins nothing */
+    UNI_PICTO = 1 << 19,   /* joins a ZWJ after another */
 };
 
 struct uni_kind {
-    uint16_t flags;
+    uint32_t flags;
     uint8_t ccc; /* canonical combining class */
 };
 
@@ -38,12 +49,13 @@ struct uni_range { /* first, first + step … last, each moves by diff */
 };
 
 extern const struct uni_kind uni_kinds[];
-extern const uint8_t uni_index[8704];
+extern const uint16_t uni_index[8704];
 extern const uint8_t uni_blocks[][128];
 extern const struct uni_range uni_lower[];
 extern const struct uni_map uni_lower_long[], uni_nfd[], uni_nfkd[];
-extern const uint32_t uni_pool[], uni_pairs[][3];
-extern const unsigned uni_lower_n, uni_lower_long_n, uni_nfd_n, uni_nfkd_n, uni_pairs_n;
+extern const uint32_t uni_pool[], uni_pairs[][3], uni_scripts[][3];
+extern const unsigned uni_lower_n, uni_lower_long_n, uni_nfd_n, uni_nfkd_n, uni_pairs_n,
+    uni_scripts_n;
 
 enum { UNI_LONGEST = 18 }; /* code points that one may become: U+FDFA under NFKD */
 
@@ -61,6 +73,8 @@ static inline bool uni_is(uint32_t cp, unsigned flags)
 unsigned uni_lower_of(uint32_t cp, uint32_t out[2]);
 /* Full decomposition; returns how many code points. */
 unsigned uni_decompose(uint32_t cp, bool compatible, uint32_t out[UNI_LONGEST]);
+/* A number for the script as UnicodeScripts sees it, 0: any. */
+uint32_t uni_script(uint32_t cp);
 /* The primary composite of two code points; 0: there is none. */
 uint32_t uni_compose(uint32_t a, uint32_t b);
 

@@ -6,15 +6,14 @@
 #include <stdlib.h>
 
 struct entry {
-    size_t text; /* in bytes */
-    uint32_t len;
+    uint32_t text, len; /* in bytes */
     int32_t id;
-    size_t at;
+    uint32_t at; /* files are smaller than 4 GiB */
 };
 
 bool tok_vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, size_t at)
 {
-    struct entry e = {b->bytes.len, (uint32_t)n, id, at};
+    struct entry e = {(uint32_t)b->bytes.len, (uint32_t)n, id, (uint32_t)at};
     tm_buf_append(&b->bytes, text, n);
     tm_buf_append(&b->bytes, "", 1);
     return tm_buf_append(&b->entries, &e, sizeof e) && !b->bytes.failed;
@@ -61,9 +60,8 @@ static size_t place_of_id(const struct entry *entries, int32_t id)
     return entries->at;
 }
 
-/* Of equal keys the one with the greatest id stays, which in vocab.txt is the last; without
- * last_wins equal keys are an error. */
-static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
+/* Of equal keys one stays: ids are given in order, so that the greatest is the last. */
+static enum tm_status unique(struct trie_key *keys, size_t *n, enum twice twice,
                              const struct entry *entries, size_t *ret_at, struct tm_err *err)
 {
     size_t kept = 0;
@@ -73,8 +71,9 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
             keys[kept++] = keys[i];
             continue;
         }
-        last->value = TM_MAX(last->value, keys[i].value);
-        if (!last_wins) {
+        last->value = twice == TWICE_FIRST ? TM_MIN(last->value, keys[i].value)
+                                           : TM_MAX(last->value, keys[i].value);
+        if (twice == TWICE_ERROR) {
             *ret_at = place_of_id(entries, last->value);
             return tm_err_set(err, TM_BADINPUT, "a token is in the vocabulary twice");
         }
@@ -84,7 +83,7 @@ static enum tm_status unique(struct trie_key *keys, size_t *n, bool last_wins,
 }
 
 enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_arena *arena,
-                               bool last_wins, size_t *ret_at, struct tm_err *err)
+                               enum twice twice, size_t *ret_at, struct tm_err *err)
 {
     const struct entry *entries = (const void *)b->entries.data;
     size_t n = b->entries.len / sizeof *entries, n_keys = n;
@@ -100,11 +99,13 @@ enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct 
         free(keys);
         return no_memory(err);
     }
+    tm_buf_finish(&b->bytes); /* what is not needed any more makes room for the trie */
     enum tm_status s = fill(v, keys, entries, n, bytes, ret_at, err);
     if (s == TM_OK && n > 0) {
         qsort(keys, n, sizeof *keys, tok_trie_key_compare);
-        s = unique(keys, &n_keys, last_wins, entries, ret_at, err);
+        s = unique(keys, &n_keys, twice, entries, ret_at, err);
     }
+    tm_buf_finish(&b->entries);
     v->n_tokens = (uint32_t)n_keys;
     if (s == TM_OK)
         s = tok_trie_build(&v->trie, keys, n_keys, err);

@@ -18,10 +18,11 @@ struct vocab_builder {
 };
 bool tok_vocab_add(struct vocab_builder *b, const char *text, size_t n, int32_t id, size_t at);
 int32_t *tok_vocab_last_id(struct vocab_builder *b); /* of the token added last */
-/* A token given twice is an error, with last_wins the later one counts. *ret_at: the `at` of what
- * an error is about. */
+/* What a token given twice is. */
+enum twice { TWICE_ERROR, TWICE_FIRST, TWICE_LAST };
+/* *ret_at: the `at` of what an error is about. */
 enum tm_status tok_vocab_build(struct vocab_builder *b, struct vocab *v, struct tm_arena *arena,
-                               bool last_wins, size_t *ret_at, struct tm_err *err);
+                               enum twice twice, size_t *ret_at, struct tm_err *err);
 void tok_vocab_builder_finish(struct vocab_builder *b);
 
 #endif

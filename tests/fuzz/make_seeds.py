@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes seeds/fuzz_safetensors/bert.safetensors: the smallest model that fits fuzz_safetensors.c's config.json.
+"""Writes seeds/fuzz_safetensors/bert.safetensors, the smallest model that fits fuzz_safetensors.c's config.json, and tiny
+sentencepiece models for fuzz_spm.
 The other seeds are copies of files below tests/conformance/goldens and tests/tokenize/goldens, or written by hand."""
 import json
 import math
@@ -25,3 +26,30 @@ text = json.dumps(header, separators=(",", ":")).encode()
 text += b" " * (-len(text) % 8)
 out = pathlib.Path(__file__).parent / "seeds/fuzz_safetensors/bert.safetensors"
 out.write_bytes(struct.pack("<Q", len(text)) + text + b"\0\x3c" * (end // 2))
+
+
+def field(number, value):
+    """A field of a protobuf message: an int as varint, a float as fixed, bytes and text with their length."""
+    if isinstance(value, float):
+        return bytes([number << 3 | 5]) + struct.pack("<f", value)
+    key = number << 3 | (0 if isinstance(value, int) else 2)
+    head = bytes([key & 0x7F | 0x80, key >> 7]) if key > 0x7F else bytes([key])
+    if isinstance(value, int):
+        return head + bytes([value])
+    value = value.encode() if isinstance(value, str) else value
+    n = len(value)
+    return head + (bytes([n & 0x7F | 0x80, n >> 7]) if n > 0x7F else bytes([n])) + value
+
+
+def piece(text, score, kind):
+    return field(1, field(1, text) + field(2, score) + field(3, kind))
+
+
+charsmap = struct.pack("<I", 16) + struct.pack("<4I", 1 << 10, 0x61, 0, 0) + b"b\0"
+for name, kind in (("unigram", 1), ("bpe", 2), ("word", 3), ("char", 4)):
+    pieces = piece("<unk>", 0.0, 2) + piece("<s>", 0.0, 3) + piece("\u2581", -3.0, 1) + piece("l", -4.0, 1) + piece("lo", -2.0, 1)
+    pieces += piece("\u2581l", -2.5, 1) + piece("don", -1.0, 4) + b"".join(piece(f"<0x{b:02X}>", 0.0, 6) for b in range(8))
+    model = pieces + field(2, field(3, kind) + field(24, 0) + field(35, 1)) + field(3, field(2, charsmap) + field(3, 1))
+    out = pathlib.Path(__file__).parent / f"seeds/fuzz_spm/{name}.model"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(model)

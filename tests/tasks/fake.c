@@ -75,11 +75,11 @@ void tm_encoding_finish(struct tm_encoding *e)
 }
 
 enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
-                                   bool special, struct tm_encoding *e, struct tm_err *err)
+                                   unsigned how, struct tm_encoding *e, struct tm_err *err)
 {
     (void)t;
     (void)err;
-    assert_false(special); /* tasks put their own frame around windows */
+    assert_false((how & TM_ENCODE_SPECIAL) != 0); /* tasks put their own frame around windows */
     e->n = 0;
     for (size_t i = 0; i < n;) {
         size_t start = i;

@@ -9,10 +9,11 @@ Usage: make-goldens.py [FOLDER]      (needs: pip install tokenizers; FOLDER: def
 """
 
 import json
+import struct
 import sys
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer, decoders, models
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models
 from tokenizers import normalizers as n
 from tokenizers import pre_tokenizers as p
 from tokenizers import processors as post
@@ -58,6 +59,98 @@ ODD_TOKENS = [
     AddedToken("漢", normalized=False), AddedToken(" x", normalized=False), AddedToken("quick brown", normalized=True),
 ]
 
+GPT2 = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+LLAMA3 = ("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+"
+          "|\\s+(?!\\S)|\\s+")
+QWEN2 = LLAMA3.replace("{1,3}", "")
+O200K = ("[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+         "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+         "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
+CLIP = "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"
+SCANNED = {"gpt2": (GPT2, False), "cl100k": (LLAMA3, False), "qwen2": (QWEN2, False), "o200k": (O200K, False), "clip": (CLIP, True)}
+
+
+def charsmap():
+    """A map that makes texts longer, shorter, and one character of several; a ligature, half-width kana, a mark."""
+    pairs = {"ﬁ": "fi", "½": "1⁄2", "\u00a0": " ", "\u3000": " ", "\t": " ", "\n": " ", "\r": " ", "ｶ": "カ", "ｶﾞ": "ガ", "\u200b": "",
+             "e\u0301": "é", "a": "a", "A\u0300": "À", "Å": "Å", "\u0344": "\u0308\u0301", "ﷺ": "صلى الله عليه وسلم", "\x07": ""}
+    pool, at, tree = b"", {}, {}
+    for key, to in pairs.items():
+        at[key] = len(pool)
+        pool += to.encode() + b"\0"
+        node = tree
+        for byte in key.encode():
+            node = node.setdefault(byte, {})
+        node[None] = at[key]
+    units, free, queue = [0] * 512, 256, [(tree, 0)]
+    while queue:  # each node's children in a block of their own
+        node, pos = queue.pop()
+        units += [0] * 256
+        units[pos] |= (pos ^ free) << 10
+        if None in node:
+            units[pos] |= 0x100
+            units[free] = 1 << 31 | node[None]
+        for byte, child in node.items():
+            if byte is not None:
+                units[free ^ byte] = byte
+                queue.append((child, free ^ byte))
+        free += 256
+    return struct.pack("<I", 4 * len(units)) + struct.pack(f"<{len(units)}I", *units) + pool
+
+
+def bpe(texts, **options):
+    """Merges that these texts would be trained to, few of them; options of models.BPE."""
+    bytes_only, unk = options.pop("bytes", False), options.get("unk_token")
+    fallback = [f"<0x{b:02X}>" for b in range(256)] if options.get("byte_fallback") else []
+    prefix, suffix = options.get("continuing_subword_prefix") or "", options.get("end_of_word_suffix") or ""
+    words = "the ther here quick brown don day hello world un able play ing jump over lazy dog naïve при вет 你好 ▁the ▁quick ▁a ▁▁".split()
+    if bytes_only:
+        chars = sorted({c for c in p.ByteLevel.alphabet()})
+        words = "Ġthe Ġquick hello Ġworld Ġa ing Ã© ĠÐ¿ ĠÐ¿ÑĢ ä½ł don 't 's 12 ĊĊ ĠĠ ĠĠĠ".split()
+    else:
+        chars = sorted(set("abcdefghijklmnopqrstuvwxyzABCDEFG0123 .,'!-▁éпривет你好" + "".join(words)))
+    tokens, merges = list(dict.fromkeys(([unk] if unk else []) + fallback)), []
+
+    def add(token):
+        if token not in tokens:
+            tokens.append(token)
+        return token
+    for c in chars:
+        for form in {c, prefix + c, c + suffix, prefix + c + suffix}:
+            add(form)
+    for word in words:
+        left = word[0]
+        for i, c in enumerate(word[1:], 1):
+            right = prefix + c + (suffix if i == len(word) - 1 else "")
+            if (left, right) not in merges:
+                merges.append((left, right))
+            left = add(left + right[len(prefix):])
+    return models.BPE(vocab={t: i for i, t in enumerate(tokens)}, merges=merges, **options)
+
+
+def unigram(unk_id=0, byte_fallback=False):
+    pieces = ["<unk>", "<s>", "</s>", "▁", "▁the", "▁qu", "ick", "qu", "▁hello", "hello", "he", "llo", "▁world", "wor", "ld", "aa", "aaa", "▁a", "é", "naï", "ï",
+              "▁при", "вет", "你", "你好", "、", "'", "t", "▁1", "00", "<mask>"]
+    chars = sorted(set("abcdefghijklmnopqrstuvwxyzABCDE0123456789 .,'!-▁") - set(pieces))
+    scores = [0.0, 0.0, 0.0] + [-1.0 - 0.37 * ((i * 7919) % 23) for i in range(len(pieces) - 3)] + [-9.25 - i / 7 for i in range(len(chars))]
+    vocab = list(zip(pieces + chars, scores)) + [(f"<0x{b:02X}>", 0.0) for b in range(256) if byte_fallback]
+    return models.Unigram(vocab, unk_id, byte_fallback)
+
+
+def metaspace(scheme="always", split=True):
+    return p.Metaspace(prepend_scheme=scheme, split=split)
+
+
+LLAMA2 = n.Sequence([n.Prepend("▁"), n.Replace(" ", "▁")])
+LLAMA2_DECODER = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)])
+BYTES = {"bpe": {"bytes": True}}
+PRE = {"bpe": {"unk_token": "<unk>"}}
+
+
+def split_bytes(pattern, behavior="isolated", invert=False):
+    return p.Sequence([p.Split(Regex(pattern), behavior, invert), p.ByteLevel(add_prefix_space=False, use_regex=False)])
+
+
 # name: (normalizer, pre-tokenizer, post-processor, decoder, model options, added tokens)
 CONFIGS = {
     "bert-uncased": (n.BertNormalizer(), p.BertPreTokenizer(), template(), decoders.WordPiece(), {}, specials()),
@@ -100,8 +193,50 @@ CONFIGS = {
     "processor-sequence": (n.Lowercase(), p.Whitespace(), post.Sequence([template("[CLS]:1 $A:2", "$A $B")]), None, {}, specials()),
 }
 
+CONFIGS.update({
+    "gpt2": (None, p.ByteLevel(add_prefix_space=False), post.ByteLevel(trim_offsets=False), decoders.ByteLevel(), BYTES, ODD_TOKENS),
+    "byte-level-prefix": (None, p.ByteLevel(add_prefix_space=True), post.ByteLevel(add_prefix_space=True, trim_offsets=True), decoders.ByteLevel(), BYTES, ODD_TOKENS),
+    "byte-level-plain": (None, p.ByteLevel(add_prefix_space=True, use_regex=False), post.ByteLevel(add_prefix_space=False, trim_offsets=True), decoders.ByteLevel(), BYTES, []),
+    "byte-level-normalizer": (n.Sequence([n.NFC(), n.ByteLevel()]), None, None, decoders.ByteLevel(), BYTES, ODD_TOKENS),
+    "falcon": (None, p.Sequence([p.Punctuation("contiguous"), p.ByteLevel(add_prefix_space=False), p.Digits(False), p.Split(Regex("[0-9][0-9][0-9]"), "isolated")]),
+               None, decoders.ByteLevel(), BYTES, []),
+    "llama3": (None, split_bytes(LLAMA3), post.Sequence([post.ByteLevel(trim_offsets=True), template("[CLS] $A", "[CLS] $A [CLS]:1 $B:1")]), decoders.ByteLevel(),
+               {"bpe": {"bytes": True, "ignore_merges": True}}, specials()),
+    "qwen2": (n.NFC(), split_bytes(QWEN2), None, decoders.ByteLevel(), BYTES, []),
+    "o200k": (None, split_bytes(O200K), None, decoders.ByteLevel(), BYTES, []),
+    "clip": (n.Sequence([n.NFC(), n.Replace(Regex("\\s+"), " "), n.Lowercase()]), p.Sequence([p.Split(Regex(CLIP), "removed", True), p.ByteLevel(add_prefix_space=False)]),
+             post.RobertaProcessing(("[SEP]", 3), ("[CLS]", 2), False, False), decoders.BPEDecoder("</w>"), {"bpe": {"bytes": True, "unk_token": "a</w>", "end_of_word_suffix": "</w>"}}, []),
+    "bloom": (None, split_bytes(" ?[^(\\s|[.,!?…。，、।۔،])]+"), None, decoders.ByteLevel(), BYTES, []),
+    "llama2": (LLAMA2, None, template("[CLS] $A", "[CLS] $A [CLS]:1 $B:1"), LLAMA2_DECODER, {"bpe": {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}}, ODD_TOKENS),
+    "gemma": (n.Replace(" ", "▁"), p.Split(" ", "merged_with_previous"), template("[CLS] $A", "[CLS] $A [CLS] $B"),
+              decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]), {"bpe": {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True}}, []),
+    "bpe-fuse": (None, p.WhitespaceSplit(), None, None, {"bpe": {"unk_token": "<unk>", "fuse_unk": True}}, []),
+    "bpe-unk": (None, p.WhitespaceSplit(), None, decoders.BPEDecoder(), PRE, []),
+    "bpe-drop": (None, p.WhitespaceSplit(), None, None, {"bpe": {}}, []),
+    "bpe-affixes": (None, p.WhitespaceSplit(), None, decoders.BPEDecoder("</w>"),
+                    {"bpe": {"unk_token": "<unk>", "continuing_subword_prefix": "##", "end_of_word_suffix": "</w>"}}, []),
+    "bpe-fallback-only": (None, metaspace(), None, decoders.ByteFallback(), {"bpe": {"byte_fallback": True}}, []),
+    "t5": (n.Precompiled(charsmap()), p.Sequence([p.WhitespaceSplit(), metaspace()]), template("$A [SEP]", "$A [SEP] $B [SEP]"), decoders.Metaspace(), {"unigram": {}}, ODD_TOKENS),
+    "xlm-roberta": (n.Sequence([n.Precompiled(charsmap()), n.Strip(left=False), n.Replace(Regex(" {2,}"), "▁")]), metaspace(), template(), decoders.Metaspace(), {"unigram": {}}, specials()),
+    "unigram-fallback": (n.Nmt(), metaspace("first", False), None, decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="never"), decoders.Fuse()]),
+                         {"unigram": {"byte_fallback": True}}, ODD_TOKENS),
+    "metaspace-first": (None, metaspace("first"), None, decoders.Metaspace(prepend_scheme="first"), {"unigram": {}}, ODD_TOKENS),
+    "metaspace-never": (None, metaspace("never"), None, decoders.Metaspace(prepend_scheme="never"), {"unigram": {}}, ODD_TOKENS),
+    "metaspace-after": (n.Strip(), p.Sequence([p.Punctuation(), metaspace("first")]), None, decoders.Metaspace(), {"unigram": {}}, []),
+    "precompiled": (n.Precompiled(charsmap()), None, None, None, {"unigram": {"byte_fallback": True}}, []),
+    "scripts": (n.Lowercase(), p.UnicodeScripts(), None, decoders.CTC("<unk>", "▁"), PRE, []),
+    "fixed-length": (None, p.FixedLength(3), None, decoders.CTC("a", "b", False), PRE, []),
+    "split-removed": (n.Replace(Regex("(a|b)+c?"), "<>"), p.Split(Regex("\\d{2}|\\w+@|\\bthe\\b"), "removed"), None, decoders.Strip("e", 1, 0), PRE, []),
+    "split-inverted": (n.Replace(Regex("^."), "X"), p.Split(Regex("[^\\W\\d_]+"), "removed", True), None, decoders.Replace(Regex("[aeiou]+"), "*"), PRE, []),
+    "split-previous": (None, p.Split(Regex("[,.!?-]"), "merged_with_previous"), None, decoders.Replace("h", ""), PRE, []),
+    "split-next": (None, p.Split(Regex("\\s{1,2}+"), "merged_with_next"), None, decoders.Fuse(), PRE, []),
+    "split-contiguous": (None, p.Split(Regex("\\h|[\\p{^Latin}&&[^ ]]"), "contiguous"), None, None, PRE, []),
+    "split-empty": (None, p.Split(Regex("(?=[A-Z])|x*"), "isolated"), None, None, PRE, []),
+    "split-string": (None, p.Split("o", "isolated"), None, None, PRE, []),
+})
+
 # Those that every code point is given to.
-CODE_POINTS = ["bert-uncased", "bert-cased", "bert-accents", "sequence", "nfkc", "digits", "roberta", "added"]
+CODE_POINTS = ["gpt2", "llama3", "o200k", "clip", "llama2", "t5", "precompiled", "scripts", "metaspace-first", "unigram-fallback", "bert-uncased", "bert-cased", "bert-accents", "sequence", "nfkc", "digits", "roberta", "added"]
 
 TEXTS = [
     "abc thex quick-brown the quick, unaffable PLAYING embeddings", "Name name rename Name. <tok>ing <tok> <l>  <r>  <b>  <l>x", "day Day DAY midday mid  mid. ÀA À",
@@ -113,7 +248,12 @@ def build(name, texts):
     normalizer, pre, processor, decoder, options, added = CONFIGS[name]
     prefix = options.get("prefix", "##")
     vocab = vocabulary(texts, normalizer, prefix)
-    model = models.WordLevel(vocab, "[UNK]") if options.get("wordlevel") else wordpiece(vocab, prefix, options.get("most", 100))
+    if "bpe" in options:
+        model = bpe(texts, **options["bpe"])
+    elif "unigram" in options:
+        model = unigram(**options["unigram"])
+    else:
+        model = models.WordLevel(vocab, "[UNK]") if options.get("wordlevel") else wordpiece(vocab, prefix, options.get("most", 100))
     tokenizer = Tokenizer(model)
     if normalizer is not None:
         tokenizer.normalizer = normalizer

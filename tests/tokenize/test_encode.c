@@ -72,8 +72,10 @@ static void a_word_of_5_mb_is_one_unknown_token(void **state)
     char *text = malloc(BIG + 8);
     assert_non_null(text);
     struct tm_encoding e = {0};
-    static const char *const names[] = {"bert-uncased", "nfkc", "added", "roberta-trim",
-                                        "sequence"};
+    static const char *const names[] = {"bert-uncased", "nfkc",  "added",       "roberta-trim",
+                                        "sequence",     "gpt2",  "llama2",      "bpe-affixes",
+                                        "t5",           "clip",  "xlm-roberta", "unigram-fallback",
+                                        "bpe-fuse",     "bloom", "o200k"};
     for (size_t k = 0; k < TM_COUNTOF(names); k++) {
         struct tm_tokenizer *t = open_golden(names[k]);
         for (size_t i = 0; i < TM_COUNTOF(units); i++) {

@@ -10,6 +10,9 @@ static const char *goldens;
 static struct folder folder;
 
 #define VOCAB "{\"[UNK]\":0,\"a\":1,\"##b\":2,\"[CLS]\":3,\"[SEP]\":4}"
+#define BPE(more, merges)                                                                          \
+    "{\"type\":\"BPE\"," more "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":" merges "}"
+#define UNIGRAM(unk, vocab) "{\"type\":\"Unigram\",\"unk_id\":" unk ",\"vocab\":" vocab "}"
 #define WORDPIECE(vocab)                                                                           \
     "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","        \
     "\"max_input_chars_per_word\":100,\"vocab\":" vocab "}"
@@ -127,9 +130,17 @@ static void wrong_values_are_refused(void **state)
         {"{\"version\":\"2.0\",\"model\":" MODEL "}", TM_UNSUPPORTED, "2.0"},
         {"{\"version\":1,\"model\":" MODEL "}", TM_BADINPUT, "string"},
         /* models */
-        {"{\"model\":{\"type\":\"BPE\"}}", TM_UNSUPPORTED, "model BPE"},
-        {"{\"model\":{\"type\":\"Unigram\"}}", TM_UNSUPPORTED, "model Unigram"},
-        {"{\"model\":{\"merges\":[],\"vocab\":{}}}", TM_UNSUPPORTED, "model BPE"},
+        {"{\"model\":{\"type\":\"BPE\"}}", TM_BADINPUT, "BPE has no \"vocab\""},
+        {"{\"model\":{\"type\":\"Unigram\"}}", TM_BADINPUT, "Unigram has no \"vocab\""},
+        {"{\"model\":" BPE("\"dropout\":0.1,", "[]") "}", TM_UNSUPPORTED, "dropout"},
+        {"{\"model\":" BPE("", "[\"a\"]") "}", TM_BADINPUT, "not two tokens"},
+        {"{\"model\":" BPE("", "[\"a b a\"]") "}", TM_BADINPUT, "not two tokens"},
+        {"{\"model\":" BPE("", "[[\"a\",\"b\",\"a\"]]") "}", TM_BADINPUT, "not two tokens"},
+        {"{\"model\":" BPE("", "[\"b a\"]") "}", TM_BADINPUT, "not of the vocabulary"},
+        {"{\"model\":" BPE("", "{}") "}", TM_BADINPUT, "not an array"},
+        {"{\"model\":" UNIGRAM("0", "[[\"a\"]]") "}", TM_BADINPUT, "not a number"},
+        {"{\"model\":" UNIGRAM("0", "[[\"a\",1,2]]") "}", TM_BADINPUT, "[token, score]"},
+        {"{\"model\":" UNIGRAM("1", "[[\"a\",1]]") "}", TM_BADINPUT, "unk_id"},
         {"{\"model\":{\"type\":\"Magic\"}}", TM_UNSUPPORTED, "Magic"},
         {"{\"model\":{\"type\":\"Word\\u0000Piece\"}}", TM_UNSUPPORTED, "unknown type"},
         {"{\"model\":{\"type\":7}}", TM_BADINPUT, "string"},
@@ -144,11 +155,12 @@ static void wrong_values_are_refused(void **state)
         {"{\"model\":" WORDPIECE("{\"a\":1,\"b\":1}") "}", TM_BADINPUT, "two tokens have id 1"},
         {"{\"model\":" WORDPIECE("{\"\\ud800\":1}") "}", TM_BADINPUT, "surrogate"},
         /* normalizers */
-        {"{\"normalizer\":{\"type\":\"Precompiled\"},\"model\":" MODEL "}", TM_UNSUPPORTED,
-         "Precompiled"},
-        {"{\"normalizer\":{\"type\":\"Nmt\"},\"model\":" MODEL "}", TM_UNSUPPORTED, "Nmt"},
-        {"{\"normalizer\":{\"type\":\"ByteLevel\"},\"model\":" MODEL "}", TM_UNSUPPORTED,
-         "ByteLevel"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"*\"},"
+         "\"model\":" MODEL "}",
+         TM_BADINPUT, "base64"},
+        {"{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"},"
+         "\"model\":" MODEL "}",
+         TM_BADINPUT, "not a map"},
         {"{\"normalizer\":{\"type\":\"Rot13\"},\"model\":" MODEL "}", TM_UNSUPPORTED, "Rot13"},
         {"{\"normalizer\":{},\"model\":" MODEL "}", TM_BADINPUT, "no \"type\""},
         {"{\"normalizer\":\"NFC\",\"model\":" MODEL "}", TM_BADINPUT, "object"},
@@ -157,18 +169,25 @@ static void wrong_values_are_refused(void **state)
          TM_BADINPUT, "true or false"},
         {"{\"normalizer\":{\"type\":\"Strip\",\"strip_left\":true},\"model\":" MODEL "}",
          TM_BADINPUT, "strip_right"},
-        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\" "
-         "+\"},\"content\":\"\"},\"model\":" MODEL "}",
-         TM_UNSUPPORTED, "Regex"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"(\"},"
+         "\"content\":\"\"},\"model\":" MODEL "}",
+         TM_UNSUPPORTED, "pattern"},
+        {"{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{},\"content\":\"\"},\"model\":" MODEL
+         "}",
+         TM_BADINPUT, "neither String nor Regex"},
         {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":{}},\"model\":" MODEL "}",
          TM_BADINPUT, "array"},
-        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Nmt\"}]},"
+        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"Rot13\"}]},"
          "\"model\":" MODEL "}",
-         TM_UNSUPPORTED, "Nmt"},
+         TM_UNSUPPORTED, "Rot13"},
         /* pre-tokenizers */
-        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\"},\"model\":" MODEL "}", TM_UNSUPPORTED,
-         "Metaspace"},
-        {"{\"pre_tokenizer\":{\"type\":\"Split\"},\"model\":" MODEL "}", TM_UNSUPPORTED, "Split"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"add_prefix_space\":"
+         "false},"
+         "\"model\":" MODEL "}",
+         TM_BADINPUT, "prepend_scheme"},
+        {"{\"pre_tokenizer\":{\"type\":\"Split\"},\"model\":" MODEL "}", TM_BADINPUT, "pattern"},
+        {"{\"pre_tokenizer\":{\"type\":\"FixedLength\",\"length\":0},\"model\":" MODEL "}",
+         TM_BADINPUT, "length is 0"},
         {"{\"pre_tokenizer\":{\"type\":\"Punctuation\",\"behavior\":\"Gone\"},\"model\":" MODEL "}",
          TM_BADINPUT, "Gone"},
         {"{\"pre_tokenizer\":{\"type\":\"CharDelimiterSplit\",\"delimiter\":\"ab\"},"
@@ -178,8 +197,8 @@ static void wrong_values_are_refused(void **state)
          "}",
          TM_BADINPUT, "one character"},
         /* post-processors */
-        {"{\"post_processor\":{\"type\":\"ByteLevel\"},\"model\":" MODEL "}", TM_UNSUPPORTED,
-         "ByteLevel"},
+        {"{\"post_processor\":{\"type\":\"ByteLevel\"},\"model\":" MODEL "}", TM_BADINPUT,
+         "add_prefix_space"},
         {"{\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"[SEP]\"],\"cls\":[\"[CLS]\","
          "3]},\"model\":" MODEL "}",
          TM_BADINPUT, "number"},
@@ -203,8 +222,7 @@ static void wrong_values_are_refused(void **state)
          "\"special_tokens\":{}},\"model\":" MODEL "}",
          TM_BADINPUT, "neither SpecialToken nor Sequence"},
         /* decoders */
-        {"{\"decoder\":{\"type\":\"ByteFallback\"},\"model\":" MODEL "}", TM_UNSUPPORTED,
-         "ByteFallback"},
+        {"{\"decoder\":{\"type\":\"Rot13\"},\"model\":" MODEL "}", TM_UNSUPPORTED, "Rot13"},
         {"{\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\"},\"model\":" MODEL "}",
          TM_BADINPUT, "cleanup"},
         /* truncation and padding are not used, but they are looked at */
@@ -233,9 +251,9 @@ static void the_place_is_right(void **state)
     struct tm_tokenizer *t;
     struct tm_err err;
     static const char json[] =
-        "{\n \"normalizer\": {\n  \"type\": \"Nmt\"\n },\n \"model\": " MODEL "\n}";
+        "{\n \"normalizer\": {\n  \"type\": \"Rot13\"\n },\n \"model\": " MODEL "\n}";
     assert_int_equal(open_text(json, sizeof json - 1, &t, &err), TM_UNSUPPORTED);
-    if (strstr(err.text, "tokenizer.json:3:11: normalizer Nmt") == NULL)
+    if (strstr(err.text, "tokenizer.json:3:11: normalizer of unknown type Rot13") == NULL)
         fail_msg("%s", err.text);
     static const char twice[] =
         "{\"model\":\n" WORDPIECE("{\"[UNK]\":0,\n\"b\":1,\n  \"b\":2}") "}";
