@@ -52,57 +52,100 @@ static const char *stored(const struct job *b, int64_t plane, int64_t page, int6
     return (const char *)b->pool->data.data + (size_t)at * tm_dtype_size(b->pool->data.dtype);
 }
 
-/* n numbers of the pool's dtype as float32, zeros behind. */
-SIMD_INLINE vf numbers(enum tm_dtype dtype, const char *from, int64_t n)
+/* A vector of the pool's numbers as float32. */
+SIMD_INLINE vf numbers(enum tm_dtype dtype, const char *from)
 {
-    uint16_t part[VL] = {0};
     if (dtype == TM_F32)
-        return v_loadn((const float *)(const void *)from, n);
-    if (n == VL)
-        return v_load16(dtype, (const uint16_t *)(const void *)from);
-    memcpy(part, from, (size_t)n * sizeof *part);
-    return v_load16(dtype, part);
+        return v_load((const float *)(const void *)from);
+    return v_load16(dtype, (const uint16_t *)(const void *)from);
 }
 
+/* Whole vectors: reads and writes up to VL - 1 numbers too many. Pools and scratch have room for
+ * that (behind keys come values; behind values, see copy_values). */
 static void copy(float *to, enum tm_dtype dtype, const char *from, int64_t n)
 {
     const int64_t size = (int64_t)tm_dtype_size(dtype);
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t left = TM_MIN(VL, n - i);
-        v_storen(to + i, left, numbers(dtype, from + i * size, left));
+    if (dtype == TM_BF16) /* the one that matters: a loop of its own */
+        for (int64_t i = 0; i < n; i += VL)
+            v_store(to + i, numbers(TM_BF16, from + i * 2));
+    else
+        for (int64_t i = 0; i < n; i += VL)
+            v_store(to + i, numbers(dtype, from + i * size));
+}
+
+/* Positions t … end - 1 of a page that one beam wrote. */
+struct run {
+    const char *from;
+    int64_t t, end;
+};
+
+static int64_t runs_of(const struct job *b, int64_t plane, int64_t page, int64_t n,
+                       const uint8_t *owner, struct run *runs)
+{
+    int64_t count = 0, end;
+    for (int64_t t = 0; t < n; t = end) {
+        for (end = t + 1; end < n && (owner == NULL || owner[end] == owner[t]);)
+            end++;
+        runs[count++] = (struct run){stored(b, plane, page, owner != NULL ? owner[t] : 0), t, end};
+    }
+    return count;
+}
+
+/* Dimension by dimension, so that what a run writes too much is written over. */
+static void copy_keys(const struct job *b, const struct run *runs, int64_t count)
+{
+    const enum tm_dtype dtype = b->pool->data.dtype;
+    const int64_t positions = b->pool->positions, size = (int64_t)tm_dtype_size(dtype);
+    for (int64_t d = 0; d < b->dim; d++) {
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = d * positions + runs[i].t;
+            copy(b->keys + at, dtype, runs[i].from + at * size, runs[i].end - runs[i].t);
+        }
+    }
+}
+
+/* The last numbers of a page may be the pool's last: not a byte is read behind them. */
+static void copy_values(const struct job *b, const struct run *runs, int64_t count)
+{
+    const enum tm_dtype dtype = b->pool->data.dtype;
+    const int64_t size = (int64_t)tm_dtype_size(dtype);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t t = runs[i].t, end = runs[i].end;
+        if (b->dim == b->padded) {
+            copy(b->values + t * b->dim, dtype, runs[i].from + t * b->dim * size,
+                 (end - t) * b->dim);
+            continue;
+        }
+        for (; t < end; t++) {
+            char row[DIM_MAX * sizeof(float)] = {0};
+            memcpy(row, runs[i].from + t * b->dim * size, (size_t)(b->dim * size));
+            copy(b->values + t * b->padded, dtype, row, b->padded);
+        }
     }
 }
 
 /* One head's part of a page as rows with these owners see it, n positions of it: in place where
- * the pool has it in this form already. Columns of values past dim are zeros from the start. */
+ * the pool has it in this form already. */
 static const float *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
                          const uint8_t *owner)
 {
-    const enum tm_dtype dtype = b->pool->data.dtype;
-    const int64_t positions = b->pool->positions, size = (int64_t)tm_dtype_size(dtype);
-    float *to = plane == 0 ? b->keys : b->values;
-    int64_t end;
-    for (int64_t t = 0; t < n; t = end) { /* runs of one owner */
-        for (end = t + 1; end < n && (owner == NULL || owner[end] == owner[t]);)
-            end++;
-        const char *from = stored(b, plane, page, owner != NULL ? owner[t] : 0);
-        bool whole = t == 0 && end == n;
-        if (whole && dtype == TM_F32 && (plane == 0 || b->dim == b->padded))
-            return (const float *)(const void *)from;
-        if (whole && plane == 0)
-            copy(to, dtype, from, b->dim * positions);
-        for (int64_t d = 0; !whole && plane == 0 && d < b->dim; d++)
-            copy(to + d * positions + t, dtype, from + (d * positions + t) * size, end - t);
-        for (int64_t j = t; plane == 1 && j < end; j++)
-            copy(to + j * b->padded, dtype, from + j * b->dim * size, b->dim);
-    }
-    return to;
+    struct run runs[BLOCK];
+    int64_t count = runs_of(b, plane, page, n, owner, runs);
+    if (count == 1 && b->pool->data.dtype == TM_F32 && (plane == 0 || b->dim == b->padded))
+        return (const float *)(const void *)runs[0].from;
+    if (count == 1 && plane == 0)
+        copy(b->keys, b->pool->data.dtype, runs[0].from, b->dim * b->pool->positions);
+    else if (plane == 0)
+        copy_keys(b, runs, count);
+    else
+        copy_values(b, runs, count);
+    return plane == 0 ? b->keys : b->values;
 }
 
 /* Scores of query rows m … m + rows - 1 against n positions whose keys are loaded, into column c of
  * the block; or the values added to their sums. */
 static void keys_times(const struct job *b, int64_t m, int64_t rows, const float *keys, int64_t n,
-                       int64_t c)
+                       int64_t c, struct simd_ahead ahead)
 {
     for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
         int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
@@ -111,14 +154,13 @@ static void keys_times(const struct job *b, int64_t m, int64_t rows, const float
             int64_t vectors = TM_MIN(TILE_COLS, simd_round_up(n - j, VL)) / VL;
             SIMD(tiles)
             [some - 1][vectors - 1](q, b->dim, keys + j, b->pool->positions, b->dim,
-                                    b->scores + r * BLOCK + c + j, BLOCK, false,
-                                    (struct simd_ahead){(const char *)q, 0});
+                                    b->scores + r * BLOCK + c + j, BLOCK, false, ahead);
         }
     }
 }
 
 static void times_values(const struct job *b, int64_t m, int64_t rows, const float *values,
-                         int64_t n, int64_t c)
+                         int64_t n, int64_t c, struct simd_ahead ahead)
 {
     for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
         int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
@@ -127,12 +169,13 @@ static void times_values(const struct job *b, int64_t m, int64_t rows, const flo
             int64_t vectors = TM_MIN(TILE_COLS, b->padded - d) / VL;
             SIMD(tiles)
             [some - 1][vectors - 1](p, BLOCK, values + d, b->padded, n, b->sums + r * b->padded + d,
-                                    b->padded, true, (struct simd_ahead){(const char *)p, 0});
+                                    b->padded, true, ahead);
         }
     }
 }
 
-/* One page for all rows of the pass, those that see the same together. */
+/* One page for all rows of the pass, those that see the same together. Meanwhile the next page is
+ * fetched, every other line: its neighbour comes along. */
 static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
 {
     const int64_t begin = page * b->pool->positions, c = begin - from;
@@ -143,6 +186,8 @@ static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t f
             continue;
         const uint8_t *own = owners(b, r, page);
         const float *loaded = load(b, plane, page, n, own);
+        int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
+        struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0), 2 * 64};
         int64_t end;
         for (int64_t at = r; at < b->rows; at = end + 1) { /* neighbours that agree */
             for (end = at; end < b->rows && !met[end]; end++) {
@@ -151,9 +196,9 @@ static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t f
                 met[end] = true;
             }
             if (plane == 0)
-                keys_times(b, at * b->group, (end - at) * b->group, loaded, n, c);
+                keys_times(b, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
             else
-                times_values(b, at * b->group, (end - at) * b->group, loaded, n, c);
+                times_values(b, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
         }
     }
 }
@@ -276,10 +321,8 @@ enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out
     b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));
     b.top = kern_scratch(stream, ROWS * sizeof(float));
     b.total = kern_scratch(stream, ROWS * sizeof(float));
-    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions) * sizeof(float));
-    size_t values = (size_t)(pool->positions * b.padded) * sizeof(float);
-    b.values = kern_scratch(stream, values);
-    memset(b.values, 0, b.dim == b.padded ? 0 : values);
+    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions + VL) * sizeof(float));
+    b.values = kern_scratch(stream, (size_t)(pool->positions * b.padded) * sizeof(float));
     if (a->bias.kind == TM_BIAS_T5 && args->cache->ancestry != NULL)
         b.bias = kern_scratch(stream, (size_t)(b.group * BLOCK) * sizeof(float));
     for (int32_t s = 0; s < args->step->slots; s++)

@@ -61,8 +61,10 @@ static struct tm_ancestry ancestry_of(struct state *s)
 
 static void ids_random(int32_t *ids, int64_t n, int32_t vocabulary)
 {
-    for (int64_t i = 0; i < n; i++) /* few different ones, so that n-grams repeat */
-        ids[i] = (int32_t)between(0, TM_MIN(vocabulary, coin() ? 5 : 1000) - 1);
+    for (int64_t i = 0; i < n; i++) {
+        int32_t few = coin() ? 5 : vocabulary; /* so that n-grams repeat */
+        ids[i] = (int32_t)between(0, few - 1);
+    }
 }
 
 static void rules_random(struct tm_decoding *d, struct lists *l, int32_t vocabulary)

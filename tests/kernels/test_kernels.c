@@ -112,6 +112,7 @@ static int bench_all(void)
             return 70;
         now = rig_new(b);
         bench(now, tm_isa_name(mask));
+        bench_decode(now, tm_isa_name(mask));
         rig_free(&now);
     }
     return 0;
