@@ -12,6 +12,8 @@
 #define SIMD_PASTE2(a, b) a##_##b
 #define SIMD_PASTE(a, b)  SIMD_PASTE2(a, b)
 #define SIMD(name)        SIMD_PASTE(name, TM_SIMD)
+#define SIMD_TEXT2(x)     #x
+#define SIMD_TEXT(x)      SIMD_TEXT2(x)
 
 #define SIMD_INLINE static inline __attribute__((always_inline))
 
@@ -127,6 +129,11 @@ SIMD_INLINE vf v_scale2(vf a, vf n)
 {
     return _mm512_scalef_ps(a, n);
 }
+/* The bits of the lanes taken as 32-bit integers. */
+SIMD_INLINE vf v_from_int(vf bits)
+{
+    return _mm512_cvtepi32_ps(_mm512_castps_si512(bits));
+}
 SIMD_INLINE __m256 v_upper(vf a)
 {
     return _mm512_extractf32x8_ps(a, 1);
@@ -236,6 +243,10 @@ SIMD_INLINE vf v_scale2(vf a, vf n)
     __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
     return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(e, 23)));
 }
+SIMD_INLINE vf v_from_int(vf bits)
+{
+    return _mm256_cvtepi32_ps(_mm256_castps_si256(bits));
+}
 SIMD_INLINE __m256 v_upper(vf a)
 {
     return a;
@@ -330,6 +341,8 @@ tm_pool_classify_fn SIMD(pool_classify);
 tm_quantize_rows_fn SIMD(quantize_rows);
 tm_convert_fn SIMD(convert);
 kern_epilogue_fn SIMD(epilogue);
+void SIMD(kern_gemm_int8)(struct kern_cpu *cpu); /* sets gemm[TM_I8] */
+void SIMD(kern_gemm_bf16)(struct kern_cpu *cpu); /* gemm[TM_BF16] */
 /* out = norm(row), n floats; out may be row. */
 void SIMD(norm_row)(float *out, const float *row, int64_t n, const struct tm_norm *norm);
 
@@ -349,5 +362,19 @@ enum {
     TILE_COLS = TILE_VECTORS * VL,
 };
 extern simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS]; /* [rows - 1][vectors - 1] */
+
+/* One instance a size, so that the compiler can unroll it, and the table of them. The file defines
+ * TILE(rows, vectors): the function tile_<rows>x<vectors>. */
+/* clang-format off */
+#ifdef __AVX512F__
+#define SIMD_TILE_ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
+#define SIMD_TILE_EACH(r)  TILE(r, 1) TILE(r, 2) TILE(r, 3)
+#define SIMD_TILE_ENTRY(r) {tile_##r##x1, tile_##r##x2, tile_##r##x3},
+#else
+#define SIMD_TILE_ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6)
+#define SIMD_TILE_EACH(r)  TILE(r, 1) TILE(r, 2)
+#define SIMD_TILE_ENTRY(r) {tile_##r##x1, tile_##r##x2},
+#endif
+/* clang-format on */
 
 #endif

@@ -52,16 +52,6 @@ SIMD_INLINE void tile(const int rows, const int vectors, const float *a, int64_t
         tile(rows, vectors, a, lda, b, ldb, k, c, ldc, add, ahead);                                \
     }
 
-#ifdef __AVX512F__
-#define ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#define EACH(r)  TILE(r, 1) TILE(r, 2) TILE(r, 3)
-#define ENTRY(r) {tile_##r##x1, tile_##r##x2, tile_##r##x3},
-#else
-#define ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6)
-#define EACH(r)  TILE(r, 1) TILE(r, 2)
-#define ENTRY(r) {tile_##r##x1, tile_##r##x2},
-#endif
+SIMD_TILE_ROWS(SIMD_TILE_EACH)
 
-ROWS(EACH)
-
-simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS] = {ROWS(ENTRY)};
+simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS] = {SIMD_TILE_ROWS(SIMD_TILE_ENTRY)};
