@@ -14,7 +14,7 @@
  * groups in order: neither blocks nor row tails change a bit. */
 #include "epilogue.h"
 
-enum { ROW_BLOCK = 64, SLICE = INTEGERS ? 192 : 256 /* groups */ };
+enum { ROW_BLOCK = 64, SLICE = 256 /* groups */ };
 
 typedef void tile_fn(const uint32_t *a, int64_t lda, const char *b, int64_t ldb, int64_t groups,
                      void *c, const void *start, struct simd_ahead ahead);
@@ -36,7 +36,10 @@ SIMD_INLINE void tile(const int rows, const int vectors, const uint32_t *a, int6
     }
     for (int64_t i = 0; i < groups; i++, b += ldb) {
         weights w[TILE_VECTORS];
-        __builtin_prefetch(ahead.from, 0, 2);
+        SIMD_EACH(l, (vectors * WEIGHT_BYTES + 63) / 64)
+        {
+            __builtin_prefetch(ahead.from + l * 64L, 0, 2);
+        }
         ahead.from += ahead.step;
         SIMD_EACH(v, vectors)
         {
@@ -70,19 +73,20 @@ SIMD_INLINE void tile(const int rows, const int vectors, const uint32_t *a, int6
 SIMD_TILE_ROWS(SIMD_TILE_EACH)
 static tile_fn *const tiles[TILE_ROWS][TILE_VECTORS] = {SIMD_TILE_ROWS(SIMD_TILE_ENTRY)};
 
-/* The sums of `rows` prepared rows and one panel into c (rows, TILE_COLS). The rows share the work
- * of fetching the slice that comes next into L2. */
+/* The sums of `rows` prepared rows and one panel into c (rows, TILE_COLS). The first tile fetches
+ * the slice that comes next into L2; tiles are of even height, since a low one is slower by the
+ * row. */
 static void panel_sums(const uint32_t *x, int64_t ldx, int64_t rows, const char *panel,
                        int64_t width, int64_t groups, const void *start, char *c)
 {
     tile_fn *const *column = &tiles[0][width / VL - 1];
-    int64_t ldb = width / VL * WEIGHT_BYTES, count = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t ldb = width / VL * WEIGHT_BYTES;
     for (int64_t from = 0; from == 0 || from < groups; from += SLICE) {
-        int64_t n = TM_MIN(SLICE, groups - from);
+        int64_t n = TM_MIN(SLICE, groups - from), m;
         const char *slice = panel + from * ldb;
-        struct simd_ahead ahead = {slice + n * ldb, ldb / count};
-        for (int64_t r = 0; r < rows; r += TILE_ROWS, ahead.from += ahead.step * n) {
-            int64_t m = TM_MIN(TILE_ROWS, rows - r);
+        for (int64_t r = 0; r < rows; r += m) {
+            struct simd_ahead ahead = {r == 0 ? slice + n * ldb : slice, r == 0 ? ldb : 0};
+            m = simd_tile_rows(rows - r);
             column[(m - 1) * TILE_VECTORS](x + r * ldx + from, ldx, slice, ldb, n,
                                            c + r * TILE_COLS * 4, from == 0 ? start : NULL, ahead);
         }

@@ -346,7 +346,8 @@ void SIMD(kern_gemm_bf16)(struct kern_cpu *cpu); /* gemm[TM_BF16] */
 /* out = norm(row), n floats; out may be row. */
 void SIMD(norm_row)(float *out, const float *row, int64_t n, const struct tm_norm *norm);
 
-/* What a tile asks of memory while it computes: `step` bytes further on at every k. */
+/* What a tile asks of memory while it computes: as many lines as it reads at every k, each time
+ * `step` bytes further on. */
 struct simd_ahead {
     const char *from;
     int64_t step;
@@ -361,6 +362,13 @@ enum {
     TILE_VECTORS = VL == 16 ? 3 : 2,
     TILE_COLS = TILE_VECTORS * VL,
 };
+/* How high the next tile is when so many rows are left: even heights, since a low tile is slower by
+ * the row. */
+SIMD_INLINE int64_t simd_tile_rows(int64_t left)
+{
+    int64_t tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
+    return (left + tiles - 1) / tiles;
+}
 extern simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS]; /* [rows - 1][vectors - 1] */
 
 /* One instance a size, so that the compiler can unroll it, and the table of them. The file defines

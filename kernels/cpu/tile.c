@@ -20,7 +20,10 @@ SIMD_INLINE void tile(const int rows, const int vectors, const float *a, int64_t
     }
     for (int64_t i = 0; i < k; i++, b += ldb) {
         vf w[TILE_VECTORS];
-        __builtin_prefetch(ahead.from, 0, 2);
+        SIMD_EACH(l, (vectors * VL * 4 + 63) / 64)
+        {
+            __builtin_prefetch(ahead.from + l * 64L, 0, 2);
+        }
         ahead.from += ahead.step;
         SIMD_EACH(v, vectors)
         {
