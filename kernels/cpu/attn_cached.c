@@ -22,13 +22,15 @@ struct job {
     int64_t slot, length, first; /* positions first … length - 1 are seen */
     int64_t row, rows;           /* of the step, in this pass */
     int64_t kv, group;           /* key head; query heads that read it */
-    int64_t dim, padded;         /* padded: dim in whole vectors */
+    int64_t dim, padded;         /* padded: dim in whole vectors, or pairs of them */
     float *q;                    /* (ROWS, dim), scaled: rows of the step, heads within */
     float *scores;               /* (ROWS, BLOCK) */
     float *sums;                 /* (ROWS, padded) */
     float *top, *total;          /* (ROWS) */
     float *bias;                 /* (group, BLOCK) or NULL */
-    float *keys, *values;        /* of a page: (dim, positions), (positions, padded) */
+    bool pairs;                  /* the pool is BF16, else F32 */
+    int64_t size;                /* of a number there */
+    char *keys, *values;         /* of a page, as there: (dim, positions), (positions, padded) */
 };
 
 /* The owners of the positions of a page that row r (counted in the pass) sees; NULL: the slot's. */
@@ -49,28 +51,15 @@ static const char *stored(const struct job *b, int64_t plane, int64_t page, int6
     int64_t number = cache->pages[sequence * cache->max_pages + page];
     int64_t at = ((int64_t)b->args->layer * b->pool->pages + number) * b->pool->data.stride +
                  kern_kv_at(b->pool, plane, b->kv, 0, 0);
-    return (const char *)b->pool->data.data + (size_t)at * tm_dtype_size(b->pool->data.dtype);
+    return (const char *)b->pool->data.data + at * b->size;
 }
 
-/* A vector of the pool's numbers as float32. */
-SIMD_INLINE vf numbers(enum tm_dtype dtype, const char *from)
+/* Whole vectors: reads and writes up to 63 bytes too many. Scratch has room for that; in the pool
+ * values come behind keys, and behind values nothing is read (see copy_values). */
+static void copy(char *to, const char *from, int64_t bytes)
 {
-    if (dtype == TM_F32)
-        return v_load((const float *)(const void *)from);
-    return v_load16(dtype, (const uint16_t *)(const void *)from);
-}
-
-/* Whole vectors: reads and writes up to VL - 1 numbers too many. Pools and scratch have room for
- * that (behind keys come values; behind values, see copy_values). */
-static void copy(float *to, enum tm_dtype dtype, const char *from, int64_t n)
-{
-    const int64_t size = (int64_t)tm_dtype_size(dtype);
-    if (dtype == TM_BF16) /* the one that matters: a loop of its own */
-        for (int64_t i = 0; i < n; i += VL)
-            v_store(to + i, numbers(TM_BF16, from + i * 2));
-    else
-        for (int64_t i = 0; i < n; i += VL)
-            v_store(to + i, numbers(dtype, from + i * size));
+    for (int64_t i = 0; i < bytes; i += VL * 4)
+        v_store((float *)(void *)(to + i), v_load((const float *)(const void *)(from + i)));
 }
 
 /* Positions t … end - 1 of a page that one beam wrote. */
@@ -94,12 +83,11 @@ static int64_t runs_of(const struct job *b, int64_t plane, int64_t page, int64_t
 /* Dimension by dimension, so that what a run writes too much is written over. */
 static void copy_keys(const struct job *b, const struct run *runs, int64_t count)
 {
-    const enum tm_dtype dtype = b->pool->data.dtype;
-    const int64_t positions = b->pool->positions, size = (int64_t)tm_dtype_size(dtype);
+    const int64_t positions = b->pool->positions;
     for (int64_t d = 0; d < b->dim; d++) {
         for (int64_t i = 0; i < count; i++) {
-            int64_t at = d * positions + runs[i].t;
-            copy(b->keys + at, dtype, runs[i].from + at * size, runs[i].end - runs[i].t);
+            int64_t at = (d * positions + runs[i].t) * b->size;
+            copy(b->keys + at, runs[i].from + at, (runs[i].end - runs[i].t) * b->size);
         }
     }
 }
@@ -107,75 +95,67 @@ static void copy_keys(const struct job *b, const struct run *runs, int64_t count
 /* The last numbers of a page may be the pool's last: not a byte is read behind them. */
 static void copy_values(const struct job *b, const struct run *runs, int64_t count)
 {
-    const enum tm_dtype dtype = b->pool->data.dtype;
-    const int64_t size = (int64_t)tm_dtype_size(dtype);
+    const int64_t row = b->dim * b->size, padded = b->padded * b->size;
     for (int64_t i = 0; i < count; i++) {
         int64_t t = runs[i].t, end = runs[i].end;
-        if (b->dim == b->padded) {
-            copy(b->values + t * b->dim, dtype, runs[i].from + t * b->dim * size,
-                 (end - t) * b->dim);
-            continue;
-        }
-        for (; t < end; t++) {
-            char row[DIM_MAX * sizeof(float)] = {0};
-            memcpy(row, runs[i].from + t * b->dim * size, (size_t)(b->dim * size));
-            copy(b->values + t * b->padded, dtype, row, b->padded);
-        }
+        if (row == padded)
+            copy(b->values + t * row, runs[i].from + t * row, (end - t) * row);
+        for (; row != padded && t < end; t++)
+            memcpy(b->values + t * padded, runs[i].from + t * row, (size_t)row);
     }
 }
 
 /* One head's part of a page as rows with these owners see it, n positions of it: in place where
  * the pool has it in this form already. */
-static const float *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
-                         const uint8_t *owner)
+static const char *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
+                        const uint8_t *owner)
 {
     struct run runs[BLOCK];
     int64_t count = runs_of(b, plane, page, n, owner, runs);
-    if (count == 1 && b->pool->data.dtype == TM_F32 && (plane == 0 || b->dim == b->padded))
-        return (const float *)(const void *)runs[0].from;
-    if (count == 1 && plane == 0)
-        copy(b->keys, b->pool->data.dtype, runs[0].from, b->dim * b->pool->positions);
-    else if (plane == 0)
+    if (count == 1 && (plane == 0 || b->dim == b->padded))
+        return runs[0].from;
+    if (plane == 0)
         copy_keys(b, runs, count);
     else
         copy_values(b, runs, count);
     return plane == 0 ? b->keys : b->values;
 }
 
-/* Scores of query rows m … m + rows - 1 against n positions whose keys are loaded, into column c of
- * the block; or the values added to their sums. */
-static void keys_times(const struct job *b, int64_t m, int64_t rows, const float *keys, int64_t n,
-                       int64_t c, struct simd_ahead ahead)
+/* c (rows, …) = or += a (rows, k) times `cols` columns of b (k, ldb), which are of the pool's
+ * dtype; what is added to is in the order of tiles16 then. */
+static void multiply(const struct job *b, bool add, const float *a, int64_t lda, const char *w,
+                     int64_t ldb, int64_t k, float *c, int64_t ldc, int64_t rows, int64_t cols,
+                     struct simd_ahead ahead)
 {
-    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
-        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
-        const float *q = b->q + r * b->dim;
-        for (int64_t j = 0; j < n; j += TILE_COLS) {
-            int64_t vectors = TM_MIN(TILE_COLS, simd_round_up(n - j, VL)) / VL;
+    for (int64_t r = 0, m; r < rows; r += m) {
+        m = simd_tile_rows(rows - r);
+        for (int64_t j = 0; b->pairs && j < cols; j += 2 * VL)
+            SIMD(tiles16)
+        [add][m - 1](a + r * lda, lda, (const uint16_t *)(const void *)w + j, ldb, k,
+                     c + r * ldc + j, ldc, (struct simd_ahead){ahead.from + j * 2, ahead.step});
+        for (int64_t j = 0; !b->pairs && j < cols; j += TILE_COLS)
             SIMD(tiles)
-            [some - 1][vectors - 1](q, b->dim, keys + j, b->pool->positions, b->dim,
-                                    b->scores + r * BLOCK + c + j, BLOCK, false, ahead);
-        }
+        [m - 1][TM_MIN(TILE_COLS, simd_round_up(cols - j, VL)) / VL - 1](
+            a + r * lda, lda, (const float *)(const void *)w + j, ldb, k, c + r * ldc + j, ldc, add,
+            (struct simd_ahead){ahead.from + j * 4, ahead.step});
     }
 }
 
-static void times_values(const struct job *b, int64_t m, int64_t rows, const float *values,
-                         int64_t n, int64_t c, struct simd_ahead ahead)
+/* Query rows m … m + rows - 1 and n positions of a page, at column c of the block: their scores; or
+ * the values times what the scores have become, added to the sums. */
+static void part_of_page(const struct job *b, int64_t plane, int64_t m, int64_t rows,
+                         const char *loaded, int64_t n, int64_t c, struct simd_ahead ahead)
 {
-    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
-        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
-        const float *p = b->scores + r * BLOCK + c;
-        for (int64_t d = 0; d < b->padded; d += TILE_COLS) {
-            int64_t vectors = TM_MIN(TILE_COLS, b->padded - d) / VL;
-            SIMD(tiles)
-            [some - 1][vectors - 1](p, BLOCK, values + d, b->padded, n, b->sums + r * b->padded + d,
-                                    b->padded, true, ahead);
-        }
-    }
+    if (plane == 0)
+        multiply(b, false, b->q + m * b->dim, b->dim, loaded, b->pool->positions, b->dim,
+                 b->scores + m * BLOCK + c, BLOCK, rows, n, ahead);
+    else
+        multiply(b, true, b->scores + m * BLOCK + c, BLOCK, loaded, b->padded, n,
+                 b->sums + m * b->padded, b->padded, rows, b->padded, ahead);
 }
 
 /* One page for all rows of the pass, those that see the same together. Meanwhile the next page is
- * fetched, every other line: its neighbour comes along. */
+ * fetched, row by row. */
 static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
 {
     const int64_t begin = page * b->pool->positions, c = begin - from;
@@ -185,9 +165,10 @@ static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t f
         if (met[r])
             continue;
         const uint8_t *own = owners(b, r, page);
-        const float *loaded = load(b, plane, page, n, own);
+        const char *loaded = load(b, plane, page, n, own);
         int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
-        struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0), 2 * 64};
+        struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0),
+                                   (plane == 0 ? b->pool->positions : b->dim) * b->size};
         int64_t end;
         for (int64_t at = r; at < b->rows; at = end + 1) { /* neighbours that agree */
             for (end = at; end < b->rows && !met[end]; end++) {
@@ -195,10 +176,7 @@ static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t f
                     break;
                 met[end] = true;
             }
-            if (plane == 0)
-                keys_times(b, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
-            else
-                times_values(b, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
+            part_of_page(b, plane, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
         }
     }
 }
@@ -275,10 +253,18 @@ static void results_out(const struct job *b, struct tm_tensor *out)
     for (int64_t m = 0; m < b->rows * b->group; m++) {
         float *to =
             kern_row(out, b->row + m / b->group) + (b->kv * b->group + m % b->group) * b->dim;
+        const float *sums = b->sums + m * b->padded;
         vf inv = v_set1(b->total[m] > 0 ? 1 / b->total[m] : 0);
-        for (int64_t d = 0; d < b->dim; d += VL)
-            v_storen(to + d, TM_MIN(VL, b->dim - d),
-                     v_mul(v_load(b->sums + m * b->padded + d), inv));
+        for (int64_t d = 0; d < b->dim; d += 2 * VL) {
+            vf first = v_load(sums + d), second = v_zero();
+            if (b->pairs)
+                v_interleave(first, v_load(sums + d + VL), &first, &second);
+            else if (d + VL < b->dim)
+                second = v_load(sums + d + VL);
+            v_storen(to + d, TM_MIN(VL, b->dim - d), v_mul(first, inv));
+            if (d + VL < b->dim)
+                v_storen(to + d + VL, TM_MIN(VL, b->dim - d - VL), v_mul(second, inv));
+        }
     }
 }
 
@@ -309,20 +295,24 @@ enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out
     if (out->dtype != TM_F32 || q->dtype != TM_F32)
         return TM_UNSUPPORTED;
     if ((a->bias.kind != TM_BIAS_NONE && a->bias.kind != TM_BIAS_T5) || a->head_dim > DIM_MAX ||
-        pool->positions % 16 != 0 || pool->positions > BLOCK || a->heads > ROWS * a->kv_heads ||
-        a->heads % a->kv_heads != 0)
+        (pool->data.dtype != TM_F32 && pool->data.dtype != TM_BF16) || pool->positions % 32 != 0 ||
+        pool->positions > BLOCK || a->heads > ROWS * a->kv_heads || a->heads % a->kv_heads != 0)
         return kern_ref_ops.attn_cached(stream, out, q, args);
     size_t mark = stream->used;
     struct job b = {.args = args, .pool = pool, .dim = a->head_dim};
     b.group = a->heads / a->kv_heads;
-    b.padded = simd_round_up(b.dim, VL);
+    b.pairs = pool->data.dtype == TM_BF16;
+    b.size = b.pairs ? 2 : 4;
+    b.padded = simd_round_up(b.dim, b.pairs ? 2 * VL : VL);
     b.q = kern_scratch(stream, (size_t)(ROWS * b.dim) * sizeof(float));
     b.scores = kern_scratch(stream, (size_t)ROWS * BLOCK * sizeof(float));
     b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));
     b.top = kern_scratch(stream, ROWS * sizeof(float));
     b.total = kern_scratch(stream, ROWS * sizeof(float));
-    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions + VL) * sizeof(float));
-    b.values = kern_scratch(stream, (size_t)(pool->positions * b.padded) * sizeof(float));
+    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions * b.size) + 64);
+    size_t values = (size_t)(pool->positions * b.padded * b.size) + 64;
+    b.values = kern_scratch(stream, values);
+    memset(b.values, 0, values); /* the columns past dim stay so */
     if (a->bias.kind == TM_BIAS_T5 && args->cache->ancestry != NULL)
         b.bias = kern_scratch(stream, (size_t)(b.group * BLOCK) * sizeof(float));
     for (int32_t s = 0; s < args->step->slots; s++)

@@ -312,6 +312,32 @@ SIMD_INLINE void v_store16(enum tm_dtype t, uint16_t *p, vf v)
 #endif
 }
 
+/* Even and odd columns of 2 * VL numbers of BF16, and numbers in order from those. */
+SIMD_INLINE void v_split16(const uint16_t *p, vf *even, vf *odd)
+{
+#ifdef __AVX512F__
+    __m512i pairs = _mm512_loadu_si512(p);
+    *even = _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16));
+    *odd = _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32((int)0xffff0000)));
+#else
+    __m256i pairs = _mm256_loadu_si256((const __m256i *)(const void *)p);
+    *even = _mm256_castsi256_ps(_mm256_slli_epi32(pairs, 16));
+    *odd = _mm256_castsi256_ps(_mm256_and_si256(pairs, _mm256_set1_epi32((int)0xffff0000)));
+#endif
+}
+SIMD_INLINE void v_interleave(vf even, vf odd, vf *first, vf *second)
+{
+#ifdef __AVX512F__
+    const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    *first = _mm512_permutex2var_ps(even, lower, odd);
+    *second = _mm512_permutex2var_ps(even, _mm512_add_epi32(lower, _mm512_set1_epi32(8)), odd);
+#else
+    vf low = _mm256_unpacklo_ps(even, odd), high = _mm256_unpackhi_ps(even, odd);
+    *first = _mm256_permute2f128_ps(low, high, 0x20);
+    *second = _mm256_permute2f128_ps(low, high, 0x31);
+#endif
+}
+
 /* All lanes in one fixed order. */
 SIMD_INLINE float v_sum(vf a)
 {
@@ -370,6 +396,13 @@ SIMD_INLINE int64_t simd_tile_rows(int64_t left)
     return (left + tiles - 1) / tiles;
 }
 extern simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS]; /* [rows - 1][vectors - 1] */
+
+/* The same over bfloat16, 2 * VL columns of b. A vector of pairs is split into its even and its odd
+ * columns, which takes one instruction each. [0][rows - 1]: c = a b. [1][rows - 1]: c += a b, where
+ * in c all even columns stand before the odd ones (v_interleave puts them in order). */
+typedef void simd_tile16_fn(const float *a, int64_t lda, const uint16_t *b, int64_t ldb, int64_t k,
+                            float *c, int64_t ldc, struct simd_ahead ahead);
+extern simd_tile16_fn *const SIMD(tiles16)[2][TILE_ROWS];
 
 /* One instance a size, so that the compiler can unroll it, and the table of them. The file defines
  * TILE(rows, vectors): the function tile_<rows>x<vectors>. */
