@@ -42,9 +42,11 @@ enum tm_status SIMD(quantize_rows)(struct tm_stream *stream, struct tm_tensor *o
         float times = simd_row_scale(row, out->cols, &ret_scale[r]);
         for (int64_t c = 0; c < out->cols; c += VL) {
             int64_t left = TM_MIN(VL, out->cols - c);
-            int8_t bytes[VL];
-            simd_store8(bytes, simd_quantize(v_loadn(row + c, left), times));
-            memcpy(to + c, bytes, (size_t)left);
+            __m128i bytes = simd_bytes(simd_quantize(v_loadn(row + c, left), times));
+            int8_t part[VL];
+            simd_store_bytes(left == VL ? to + c : part, bytes);
+            if (left < VL)
+                memcpy(to + c, part, (size_t)left);
         }
     }
     return TM_OK;

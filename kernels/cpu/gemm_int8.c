@@ -94,50 +94,51 @@ SIMD_INLINE sums dot(sums s, weights w, inputs x)
 
 /* VL bytes as the groups want them, at place k of a row. What lies behind the row's end meets
  * weights of zero. */
-SIMD_INLINE void put(uint32_t *row, int64_t k, const int8_t *bytes)
+SIMD_INLINE void put(uint32_t *row, int64_t k, __m128i bytes)
 {
-#if BYTES
-    const __m128i top = _mm_set1_epi8((char)0x80); /* + 128 */
-    char *to = (char *)row + k;
-#ifdef __AVX512F__
-    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)bytes);
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_xor_si128(b, top));
-#else
-    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)bytes);
-    _mm_storel_epi64((__m128i *)(void *)to, _mm_xor_si128(b, top));
-#endif
+#if BYTES /* + 128 */
+    simd_store_bytes((int8_t *)row + k, _mm_xor_si128(bytes, _mm_set1_epi8((char)0x80)));
+#elif defined(__AVX512F__)
+    int16_t *to = (int16_t *)(void *)row + k;
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(bytes));
 #else
     int16_t *to = (int16_t *)(void *)row + k;
-#ifdef __AVX512F__
-    __m128i b = _mm_loadu_si128((const __m128i *)(const void *)bytes);
-    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(b));
-#else
-    __m128i b = _mm_loadl_epi64((const __m128i *)(const void *)bytes);
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_cvtepi8_epi16(b));
-#endif
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_cvtepi8_epi16(bytes));
 #endif
 }
 
-/* Rows that are 8-bit already only change their form. */
+static void prepare_floats(uint32_t *to, const float *row, int64_t n, float *scale)
+{
+    float times = simd_row_scale(row, n, scale);
+    int64_t k = 0;
+    for (; k + VL <= n; k += VL)
+        put(to, k, simd_bytes(simd_quantize(v_load(row + k), times)));
+    if (k < n)
+        put(to, k, simd_bytes(simd_quantize(v_loadn(row + k, n - k), times)));
+}
+
+/* Integers already: only their form changes. */
+static void prepare_integers(uint32_t *to, const int8_t *row, int64_t n)
+{
+    int64_t k = 0;
+    for (; k + VL <= n; k += VL)
+        put(to, k, simd_load_bytes(row + k));
+    if (k < n) {
+        int8_t part[VL] = {0};
+        memcpy(part, row + k, (size_t)(n - k));
+        put(to, k, simd_load_bytes(part));
+    }
+}
+
 static void prepare(uint32_t *to, int64_t ld, const struct tm_tensor *x, int64_t from, int64_t rows,
                     float *scale)
 {
     for (int64_t r = 0; r < rows; r++, to += ld) {
-        const int8_t *ready = (const int8_t *)x->data + (from + r) * x->stride;
-        const float *row = x->dtype == TM_F32 ? kern_row(x, from + r) : NULL;
-        float times = 0;
-        if (row != NULL)
-            times = simd_row_scale(row, x->cols, &scale[r]);
-        else
+        if (x->dtype == TM_F32) {
+            prepare_floats(to, kern_row(x, from + r), x->cols, &scale[r]);
+        } else {
+            prepare_integers(to, (const int8_t *)x->data + (from + r) * x->stride, x->cols);
             scale[r] = x->scale[from + r];
-        for (int64_t k = 0; k < x->cols; k += VL) {
-            int64_t left = TM_MIN(VL, x->cols - k);
-            int8_t bytes[VL] = {0};
-            if (row != NULL)
-                simd_store8(bytes, simd_quantize(v_loadn(row + k, left), times));
-            else
-                memcpy(bytes, ready + k, (size_t)left);
-            put(to, k, bytes);
         }
     }
 }

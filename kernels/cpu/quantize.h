@@ -9,10 +9,15 @@
 /* What the numbers are multiplied by; *ret_scale: what the integers mean. */
 SIMD_INLINE float simd_row_scale(const float *row, int64_t n, float *ret_scale)
 {
-    vf most = v_zero();
-    for (int64_t i = 0; i < n; i += VL)
-        most = v_max(most, v_abs(v_loadn(row + i, TM_MIN(VL, n - i))));
-    float top = v_top(most);
+    vf most[2] = {v_zero(), v_zero()};
+    int64_t i = 0;
+    for (; i + 2 * VL <= n; i += 2 * VL) {
+        most[0] = v_max(most[0], v_abs(v_load(row + i)));
+        most[1] = v_max(most[1], v_abs(v_load(row + i + VL)));
+    }
+    for (; i < n; i += VL)
+        most[0] = v_max(most[0], v_abs(v_loadn(row + i, TM_MIN(VL, n - i))));
+    float top = v_top(v_max(most[0], most[1]));
     *ret_scale = top / 127;
     return top > 0 ? TM_MIN(127 / top, FLT_MAX) : 0;
 }
@@ -24,15 +29,31 @@ SIMD_INLINE vf simd_quantize(vf v, float times)
     return v_max(v_min(v, v_set1(127)), v_set1(-127));
 }
 
-/* VL of them, rounded to nearest even, as bytes. */
-SIMD_INLINE void simd_store8(int8_t *p, vf v)
+/* VL of them, rounded to nearest even, as the first VL bytes. */
+SIMD_INLINE __m128i simd_bytes(vf v)
 {
 #ifdef __AVX512F__
-    _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v)));
+    return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v));
 #else
     __m256i w = _mm256_cvtps_epi32(v);
     __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
-    _mm_storel_epi64((__m128i *)p, _mm_packs_epi16(h, h));
+    return _mm_packs_epi16(h, h);
+#endif
+}
+SIMD_INLINE __m128i simd_load_bytes(const int8_t *p)
+{
+#ifdef __AVX512F__
+    return _mm_loadu_si128((const __m128i *)(const void *)p);
+#else
+    return _mm_loadl_epi64((const __m128i *)(const void *)p);
+#endif
+}
+SIMD_INLINE void simd_store_bytes(int8_t *p, __m128i b)
+{
+#ifdef __AVX512F__
+    _mm_storeu_si128((__m128i *)(void *)p, b);
+#else
+    _mm_storel_epi64((__m128i *)(void *)p, b);
 #endif
 }
 
