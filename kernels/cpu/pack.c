@@ -16,36 +16,50 @@ static void read_row(float *to, const struct tm_tensor *w, int64_t n)
         to[k] = w->dtype == TM_BF16 ? kern_from_bf16(from[k]) : kern_from_f16(from[k]);
 }
 
-/* Where weight (n, k) lies, in elements. */
-static int64_t place(const struct tm_weight *w, int64_t n, int64_t k)
+/* Where the weights of output n lie, in elements: group by group from `at` on, `step` apart. */
+struct place {
+    int64_t at, step, group;
+};
+
+static struct place place(const struct tm_weight *w, int64_t n)
 {
     if (w->panel == 0)
-        return n * w->k + k;
-    int64_t p = n / w->panel, width = kern_panel_width(w, p), group = w->group;
-    int64_t begin = p * w->panel * kern_round_up(w->k, group);
-    return begin + (k / group * width + n % w->panel) * group + k % group;
+        return (struct place){n * w->k, 1, 1};
+    int64_t p = n / w->panel, group = w->group;
+    int64_t at = p * w->panel * kern_round_up(w->k, group) + n % w->panel * group;
+    return (struct place){at, kern_panel_width(w, p) * group, group};
 }
 
-static void fill_row(struct tm_weight *w, int64_t n, const float *row)
+static void fill_float(struct tm_weight *w, int64_t n, const float *row)
 {
-    for (int64_t k = 0; k < w->k; k++) {
-        if (w->dtype == TM_F32)
-            ((float *)w->data)[place(w, n, k)] = row[k];
-        else
-            ((uint16_t *)w->data)[place(w, n, k)] = kern_to_bf16(row[k]);
-    }
+    const struct place to = place(w, n);
+    float *data = (float *)w->data + to.at;
+    for (int64_t k = 0; k < w->k; k++)
+        data[k * to.step] = row[k];
+}
+
+static void fill_bf16(struct tm_weight *w, int64_t n, const float *row)
+{
+    const struct place to = place(w, n);
+    uint16_t *data = (uint16_t *)w->data + to.at;
+    for (int64_t k = 0; k < w->k; data += to.step)
+        for (int64_t i = 0; i < to.group && k < w->k; i++)
+            data[i] = kern_to_bf16(row[k++]);
 }
 
 /* The rule of quantize_rows, an output a row: every instruction set gets the same integers. */
 static void fill_int8(struct tm_weight *w, int64_t n, const float *row, int8_t *ints,
                       int32_t offset)
 {
+    const struct place to = place(w, n);
+    int8_t *data = (int8_t *)w->data + to.at;
     int32_t sum = 0;
     w->scale[n] = kern_quantize_row(ints, row, w->k);
-    for (int64_t k = 0; k < w->k; k++) {
-        ((int8_t *)w->data)[place(w, n, k)] = ints[k];
+    for (int64_t k = 0; k < w->k; k++)
         sum += ints[k];
-    }
+    for (int64_t k = 0; k < w->k; data += to.step)
+        for (int64_t i = 0; i < to.group && k < w->k; i++)
+            data[i] = ints[k++];
     w->start[n] = -offset * sum;
 }
 
@@ -57,8 +71,10 @@ static enum tm_status fill(struct tm_weight *w, const struct tm_tensor *from, in
         read_row(row, from, n);
         if (w->dtype == TM_I8)
             fill_int8(w, n, row, ints, offset);
+        else if (w->dtype == TM_BF16)
+            fill_bf16(w, n, row);
         else
-            fill_row(w, n, row);
+            fill_float(w, n, row);
     }
     bool failed = row == NULL || ints == NULL;
     free(row);
