@@ -91,6 +91,12 @@ bool kern_is_float(enum tm_dtype t); /* F32, BF16, F16 */
 /* n numbers as 8-bit integers, absmax / 127 each; returns that. See ref/quantize_rows.c. */
 float kern_quantize_row(int8_t *out, const float *x, int64_t n);
 
+/* The scales of a tensor that is written: const only for those who read it. */
+static inline float *kern_scales(const struct tm_tensor *t)
+{
+    return (float *)(uintptr_t)t->scale;
+}
+
 static inline float *kern_row(const struct tm_tensor *t, int64_t r)
 {
     return (float *)t->data + r * t->stride;

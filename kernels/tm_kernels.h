@@ -73,7 +73,8 @@ struct tm_epilogue {
 };
 
 /* --- 3 add_norm: out = norm(x + residual); sum (or NULL) receives x + residual (pre-norm models).
- * residual NULL: norm(x). out and sum may be x or residual themselves, not each other. --- */
+ * residual NULL: norm(x). out and sum may be x or residual themselves, not each other. out of I8 is
+ * quantised as by quantize_rows; its scales, which belong to the caller, are written. --- */
 
 /* --- 4 glu: out (M, F) = act(x[:, :F]) * x[:, F:] --- */
 

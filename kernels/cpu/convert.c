@@ -3,8 +3,6 @@
 #include "quantize.h"
 #include "simd.h"
 
-#include <string.h>
-
 static bool is_half(enum tm_dtype t)
 {
     return t == TM_BF16 || t == TM_F16;
@@ -37,17 +35,8 @@ enum tm_status SIMD(quantize_rows)(struct tm_stream *stream, struct tm_tensor *o
     if (x->dtype != TM_F32 || out->dtype != TM_I8)
         return kern_ref_ops.quantize_rows(stream, out, ret_scale, x);
     for (int64_t r = 0; r < out->rows; r++) {
-        const float *row = kern_row(x, r);
         int8_t *to = (int8_t *)out->data + r * out->stride;
-        float times = simd_row_scale(row, out->cols, &ret_scale[r]);
-        for (int64_t c = 0; c < out->cols; c += VL) {
-            int64_t left = TM_MIN(VL, out->cols - c);
-            __m128i bytes = simd_bytes(simd_quantize(v_loadn(row + c, left), times));
-            int8_t part[VL];
-            simd_store_bytes(left == VL ? to + c : part, bytes);
-            if (left < VL)
-                memcpy(to + c, part, (size_t)left);
-        }
+        ret_scale[r] = simd_quantize_row(to, kern_row(x, r), out->cols);
     }
     return TM_OK;
 }

@@ -5,6 +5,7 @@
 #include "simd.h"
 
 #include <float.h>
+#include <string.h>
 
 /* What the numbers are multiplied by; *ret_scale: what the integers mean. */
 SIMD_INLINE float simd_row_scale(const float *row, int64_t n, float *ret_scale)
@@ -55,6 +56,21 @@ SIMD_INLINE void simd_store_bytes(int8_t *p, __m128i b)
 #else
     _mm_storel_epi64((__m128i *)(void *)p, b);
 #endif
+}
+
+/* All of a row; returns its scale. */
+SIMD_INLINE float simd_quantize_row(int8_t *to, const float *row, int64_t n)
+{
+    float scale, times = simd_row_scale(row, n, &scale);
+    int64_t i = 0;
+    for (; i + VL <= n; i += VL)
+        simd_store_bytes(to + i, simd_bytes(simd_quantize(v_load(row + i), times)));
+    if (i < n) {
+        int8_t part[VL];
+        simd_store_bytes(part, simd_bytes(simd_quantize(v_loadn(row + i, n - i), times)));
+        memcpy(to + i, part, (size_t)(n - i));
+    }
+    return scale;
 }
 
 #endif
