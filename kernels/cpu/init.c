@@ -17,6 +17,7 @@ void SIMD(kern_cpu_init)(struct kern_cpu *cpu)
     SET(attn_varlen);
     SET(attn_cached);
     SET(logits_topk);
+    SET(sample_step);
     SET(pool_classify);
     SET(quantize_rows);
     SET(convert);

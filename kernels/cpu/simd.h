@@ -363,12 +363,16 @@ tm_qk_prep_fn SIMD(qk_prep);
 tm_attn_varlen_fn SIMD(attn_varlen);
 tm_attn_cached_fn SIMD(attn_cached);
 tm_logits_topk_fn SIMD(logits_topk);
+tm_sample_step_fn SIMD(sample_step);
 tm_pool_classify_fn SIMD(pool_classify);
 tm_quantize_rows_fn SIMD(quantize_rows);
 tm_convert_fn SIMD(convert);
 kern_epilogue_fn SIMD(epilogue);
 void SIMD(kern_gemm_int8)(struct kern_cpu *cpu); /* sets gemm[TM_I8] */
 void SIMD(kern_gemm_bf16)(struct kern_cpu *cpu); /* gemm[TM_BF16] */
+/* logits_topk for the rows of slots that sample, or for those of the others. */
+enum tm_status SIMD(best_logits)(struct tm_stream *stream, const struct tm_tensor *x,
+                                 const struct tm_topk_args *args, bool sampled);
 /* out = norm(row), n floats; out may be row. */
 void SIMD(norm_row)(float *out, const float *row, int64_t n, const struct tm_norm *norm);
 
