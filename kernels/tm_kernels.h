@@ -352,18 +352,22 @@ struct tm_backend {
     void *self;
 };
 
-/* Instruction sets. Each but AVXVNNI is there only with those before it. */
+/* Instruction sets of x86-64 and of aarch64. */
 enum tm_isa {
     TM_ISA_AVX2 = 1 << 0,       /* AVX2, FMA, F16C */
-    TM_ISA_AVXVNNI = 1 << 1,    /* 8-bit dot products on 256-bit vectors */
-    TM_ISA_AVX512 = 1 << 2,     /* F, BW, DQ, VL */
-    TM_ISA_AVX512VNNI = 1 << 3, /* 8-bit dot products */
-    TM_ISA_AVX512BF16 = 1 << 4, /* bfloat16 dot products */
+    TM_ISA_AVXVNNI = 1 << 1,    /* with AVX2: 8-bit dot products */
+    TM_ISA_AVX512 = 1 << 2,     /* with AVX2: F, BW, DQ, VL */
+    TM_ISA_AVX512VNNI = 1 << 3, /* with AVX512: 8-bit dot products */
+    TM_ISA_AVX512BF16 = 1 << 4, /* with AVX512VNNI: bfloat16 dot products */
+    TM_ISA_NEON = 1 << 8,
+    TM_ISA_DOTPROD = 1 << 9, /* with NEON: 8-bit dot products */
+    TM_ISA_BF16 = 1 << 10,   /* with DOTPROD: bfloat16 dot products */
 };
 /* What this machine has, as far as the environment variable TEXTMILL_ISA allows: the name of the
  * best set to use, as below. */
 uint32_t tm_cpu_isa(void);
-/* Of the best set: "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16". */
+/* Of the best set: "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon",
+ * "dotprod", "bf16". */
 const char *tm_isa_name(uint32_t mask);
 
 /* The CPU backend. mask 0: the reference alone; else the best variants within mask and

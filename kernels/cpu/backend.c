@@ -125,6 +125,13 @@ static void choose(struct kern_cpu *cpu, uint32_t mask)
         kern_gemm_int8_avx512vnni(cpu);
     if (mask & TM_ISA_AVX512BF16)
         kern_gemm_bf16_avx512bf16(cpu);
+#elif defined(TM_HAVE_AARCH64)
+    if (mask & TM_ISA_NEON)
+        kern_cpu_init_neon(cpu);
+    if (mask & TM_ISA_DOTPROD)
+        kern_gemm_int8_dotprod(cpu);
+    if (mask & TM_ISA_BF16)
+        kern_gemm_bf16_bf16(cpu);
 #else
     (void)mask;
 #endif

@@ -1,8 +1,8 @@
 /* gemm over bfloat16 weights, sums in float32.
  *
- * With dot products of pairs (AVX512-BF16) the inputs are rounded to bfloat16 as well. Without, the
- * weights are widened as they are read: half the memory of float32 at its speed, and the inputs
- * stay what they are. */
+ * With dot products of pairs (AVX512-BF16, BF16 on ARM) the inputs are rounded to bfloat16 as well.
+ * Without, the weights are widened as they are read: half the memory of float32 at its speed, and
+ * the inputs stay what they are. */
 #include "simd.h"
 
 #define INTEGERS false
@@ -32,6 +32,25 @@ SIMD_INLINE inputs inputs_set1(const uint32_t *p)
 SIMD_INLINE sums dot(sums s, weights w, inputs x)
 {
     return _mm512_dpbf16_ps(s, (__m512bh)x, (__m512bh)w);
+}
+SIMD_INLINE void put(uint32_t *row, int64_t k, vf v)
+{
+    v_store16(TM_BF16, (uint16_t *)row + k, v);
+}
+#elif defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+enum { GROUP = 2, WEIGHT_BYTES = VL * GROUP * 2 };
+typedef bfloat16x8_t weights, inputs;
+SIMD_INLINE weights weights_load(const char *p)
+{
+    return vreinterpretq_bf16_u16(vld1q_u16((const uint16_t *)(const void *)p));
+}
+SIMD_INLINE inputs inputs_set1(const uint32_t *p)
+{
+    return vreinterpretq_bf16_u32(vdupq_n_u32(*p));
+}
+SIMD_INLINE sums dot(sums s, weights w, inputs x)
+{
+    return vbfdotq_f32(s, w, x);
 }
 SIMD_INLINE void put(uint32_t *row, int64_t k, vf v)
 {

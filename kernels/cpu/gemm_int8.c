@@ -1,8 +1,8 @@
 /* gemm over 8-bit weights: per-row inputs, per-output weights, sums that are exact integers.
  *
- * With dot products of bytes (VNNI) four inputs make a group; the instruction wants them unsigned,
- * so 128 is added to each, and what that adds is in the sums' start. Without, two inputs make a
- * group and both sides are widened to 16 bits: pairs of products never overflow. */
+ * With dot products of bytes (VNNI, dotprod) four inputs make a group; VNNI wants them unsigned, so
+ * 128 is added to each, and what that adds is in the sums' start. Without, two inputs make a group
+ * and both sides are widened to 16 bits: pairs of products never overflow. */
 #include "quantize.h"
 #include "simd.h"
 
@@ -10,7 +10,7 @@
 
 #define INTEGERS true
 
-#ifdef __AVX512F__
+#if defined(__AVX512F__)
 typedef __m512i sums;
 SIMD_INLINE sums sums_load(const void *p)
 {
@@ -25,7 +25,7 @@ SIMD_INLINE inputs inputs_set1(const uint32_t *p)
 {
     return _mm512_set1_epi32((int)*p);
 }
-#else
+#elif defined(__AVX2__)
 typedef __m256i sums;
 SIMD_INLINE sums sums_load(const void *p)
 {
@@ -40,15 +40,29 @@ SIMD_INLINE inputs inputs_set1(const uint32_t *p)
 {
     return _mm256_set1_epi32((int)*p);
 }
+#else
+typedef int32x4_t sums;
+SIMD_INLINE sums sums_load(const void *p)
+{
+    return vld1q_s32(p);
+}
+SIMD_INLINE void sums_store(void *p, sums s)
+{
+    vst1q_s32(p, s);
+}
 #endif
 
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
-#define BYTES true
-enum { GROUP = 4, OFFSET = 128, WEIGHT_BYTES = VL * GROUP };
+#define BYTES  1
+#define OFFSET 128
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define BYTES  1
+#define OFFSET 0
 #else
-#define BYTES false
-enum { GROUP = 2, OFFSET = 0, WEIGHT_BYTES = VL * GROUP };
+#define BYTES  0
+#define OFFSET 0
 #endif
+enum { GROUP = BYTES ? 4 : 2, WEIGHT_BYTES = VL * GROUP };
 
 #if defined(__AVX512VNNI__)
 typedef __m512i weights;
@@ -80,7 +94,7 @@ SIMD_INLINE sums dot(sums s, weights w, inputs x)
 {
     return _mm512_add_epi32(s, _mm512_madd_epi16(w, x));
 }
-#else
+#elif defined(__AVX2__)
 typedef __m256i weights;
 SIMD_INLINE weights weights_load(const char *p)
 {
@@ -90,20 +104,47 @@ SIMD_INLINE sums dot(sums s, weights w, inputs x)
 {
     return _mm256_add_epi32(s, _mm256_madd_epi16(w, x));
 }
+#elif defined(__ARM_FEATURE_DOTPROD) /* signed bytes on both sides */
+typedef int8x16_t weights, inputs;
+SIMD_INLINE weights weights_load(const char *p)
+{
+    return vld1q_s8((const int8_t *)p);
+}
+SIMD_INLINE inputs inputs_set1(const uint32_t *p)
+{
+    return vreinterpretq_s8_u32(vdupq_n_u32(*p));
+}
+SIMD_INLINE sums dot(sums s, weights w, inputs x)
+{
+    return vdotq_s32(s, w, x);
+}
+#else
+typedef int16x8_t weights, inputs;
+SIMD_INLINE weights weights_load(const char *p)
+{
+    return vmovl_s8(vld1_s8((const int8_t *)p));
+}
+SIMD_INLINE inputs inputs_set1(const uint32_t *p)
+{
+    return vreinterpretq_s16_u32(vdupq_n_u32(*p));
+}
+SIMD_INLINE sums dot(sums s, weights w, inputs x)
+{
+    int32x4_t low = vmull_s16(vget_low_s16(w), vget_low_s16(x)), high = vmull_high_s16(w, x);
+    return vaddq_s32(s, vpaddq_s32(low, high));
+}
 #endif
 
 /* VL bytes as the groups want them, at place k of a row. What lies behind the row's end meets
  * weights of zero. */
-SIMD_INLINE void put(uint32_t *row, int64_t k, __m128i bytes)
+SIMD_INLINE void put(uint32_t *row, int64_t k, v8 bytes)
 {
-#if BYTES /* + 128 */
-    simd_store_bytes((int8_t *)row + k, _mm_xor_si128(bytes, _mm_set1_epi8((char)0x80)));
-#elif defined(__AVX512F__)
-    int16_t *to = (int16_t *)(void *)row + k;
-    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_cvtepi8_epi16(bytes));
+#if BYTES && OFFSET != 0
+    v8_store_plus128((int8_t *)row + k, bytes);
+#elif BYTES
+    v8_store((int8_t *)row + k, bytes);
 #else
-    int16_t *to = (int16_t *)(void *)row + k;
-    _mm_storeu_si128((__m128i *)(void *)to, _mm_cvtepi8_epi16(bytes));
+    v8_store_wide((int16_t *)(void *)row + k, bytes);
 #endif
 }
 
@@ -112,9 +153,9 @@ static void prepare_floats(uint32_t *to, const float *row, int64_t n, float *sca
     float times = simd_row_scale(row, n, scale);
     int64_t k = 0;
     for (; k + VL <= n; k += VL)
-        put(to, k, simd_bytes(simd_quantize(v_load(row + k), times)));
+        put(to, k, v_to8(simd_quantize(v_load(row + k), times)));
     if (k < n)
-        put(to, k, simd_bytes(simd_quantize(v_loadn(row + k, n - k), times)));
+        put(to, k, v_to8(simd_quantize(v_loadn(row + k, n - k), times)));
 }
 
 /* Integers already: only their form changes. */
@@ -122,11 +163,11 @@ static void prepare_integers(uint32_t *to, const int8_t *row, int64_t n)
 {
     int64_t k = 0;
     for (; k + VL <= n; k += VL)
-        put(to, k, simd_load_bytes(row + k));
+        put(to, k, v8_load(row + k));
     if (k < n) {
         int8_t part[VL] = {0};
         memcpy(part, row + k, (size_t)(n - k));
-        put(to, k, simd_load_bytes(part));
+        put(to, k, v8_load(part));
     }
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Best first. */
+/* Of each architecture, best first. */
 static const struct {
     const char *name;
     uint32_t bit, mask; /* its own; with all that it allows beside */
@@ -14,6 +14,9 @@ static const struct {
     {"avx512", TM_ISA_AVX512, TM_ISA_AVX2 | TM_ISA_AVX512},
     {"avxvnni", TM_ISA_AVXVNNI, TM_ISA_AVX2 | TM_ISA_AVXVNNI},
     {"avx2", TM_ISA_AVX2, TM_ISA_AVX2},
+    {"bf16", TM_ISA_BF16, UINT32_MAX},
+    {"dotprod", TM_ISA_DOTPROD, TM_ISA_NEON | TM_ISA_DOTPROD},
+    {"neon", TM_ISA_NEON, TM_ISA_NEON},
     {"ref", 0, 0},
 };
 
@@ -48,6 +51,19 @@ static uint32_t detect(void)
         isa |= TM_ISA_AVX512VNNI;
     if ((isa & TM_ISA_AVX512VNNI) && has(7, 1, 'a', 5))
         isa |= TM_ISA_AVX512BF16;
+    return isa;
+}
+#elif defined(TM_HAVE_AARCH64)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+
+static uint32_t detect(void)
+{
+    uint32_t isa = TM_ISA_NEON; /* of every aarch64 */
+    if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
+        isa |= TM_ISA_DOTPROD;
+    if ((isa & TM_ISA_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_BF16))
+        isa |= TM_ISA_BF16;
     return isa;
 }
 #else

@@ -30,44 +30,16 @@ SIMD_INLINE vf simd_quantize(vf v, float times)
     return v_max(v_min(v, v_set1(127)), v_set1(-127));
 }
 
-/* VL of them, rounded to nearest even, as the first VL bytes. */
-SIMD_INLINE __m128i simd_bytes(vf v)
-{
-#ifdef __AVX512F__
-    return _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(v));
-#else
-    __m256i w = _mm256_cvtps_epi32(v);
-    __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
-    return _mm_packs_epi16(h, h);
-#endif
-}
-SIMD_INLINE __m128i simd_load_bytes(const int8_t *p)
-{
-#ifdef __AVX512F__
-    return _mm_loadu_si128((const __m128i *)(const void *)p);
-#else
-    return _mm_loadl_epi64((const __m128i *)(const void *)p);
-#endif
-}
-SIMD_INLINE void simd_store_bytes(int8_t *p, __m128i b)
-{
-#ifdef __AVX512F__
-    _mm_storeu_si128((__m128i *)(void *)p, b);
-#else
-    _mm_storel_epi64((__m128i *)(void *)p, b);
-#endif
-}
-
 /* All of a row; returns its scale. */
 SIMD_INLINE float simd_quantize_row(int8_t *to, const float *row, int64_t n)
 {
     float scale, times = simd_row_scale(row, n, &scale);
     int64_t i = 0;
     for (; i + VL <= n; i += VL)
-        simd_store_bytes(to + i, simd_bytes(simd_quantize(v_load(row + i), times)));
+        v8_store(to + i, v_to8(simd_quantize(v_load(row + i), times)));
     if (i < n) {
         int8_t part[VL];
-        simd_store_bytes(part, simd_bytes(simd_quantize(v_loadn(row + i, n - i), times)));
+        v8_store(part, v_to8(simd_quantize(v_loadn(row + i, n - i), times)));
         memcpy(to + i, part, (size_t)(n - i));
     }
     return scale;

@@ -76,7 +76,9 @@ static void one(enum tm_dtype as, int64_t m, int64_t n, int64_t k, float reach)
 {
     static const enum tm_dtype sources[] = {TM_F32, TM_BF16, TM_F16};
     GRID x = grid_random(TM_F32, m, k, reach);
-    bool pairs = strstr(now.b->ops.gemm_variant, "bfloat16 avx512bf16") != NULL;
+    const char *variant = now.b->ops.gemm_variant;
+    bool pairs =
+        strstr(variant, "bfloat16 avx512bf16") != NULL || strstr(variant, "bfloat16 bf16") != NULL;
     bool exact = as != TM_BF16 || !pairs || coin(); /* or the inputs are rounded */
     float unit = ldexpf(1, ilogbf(reach) - 5);
     for (int64_t r = 0; exact && pairs && r < m; r++)
