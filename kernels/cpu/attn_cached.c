@@ -135,7 +135,7 @@ static void multiply(const struct job *b, bool add, const float *a, int64_t lda,
                      c + r * ldc + j, ldc, (struct simd_ahead){ahead.from + j * 2, ahead.step});
         for (int64_t j = 0; !b->pairs && j < cols; j += TILE_COLS)
             SIMD(tiles)
-        [m - 1][TM_MIN(TILE_COLS, simd_round_up(cols - j, VL)) / VL - 1](
+        [m - 1][TM_MIN(TILE_COLS, kern_round_up(cols - j, VL)) / VL - 1](
             a + r * lda, lda, (const float *)(const void *)w + j, ldb, k, c + r * ldc + j, ldc, add,
             (struct simd_ahead){ahead.from + j * 4, ahead.step});
     }
@@ -303,7 +303,7 @@ enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out
     b.group = a->heads / a->kv_heads;
     b.pairs = pool->data.dtype == TM_BF16;
     b.size = b.pairs ? 2 : 4;
-    b.padded = simd_round_up(b.dim, b.pairs ? 2 * VL : VL);
+    b.padded = kern_round_up(b.dim, b.pairs ? 2 * VL : VL);
     b.q = kern_scratch(stream, (size_t)(ROWS * b.dim) * sizeof(float));
     b.scores = kern_scratch(stream, (size_t)ROWS * BLOCK * sizeof(float));
     b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));

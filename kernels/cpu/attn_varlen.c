@@ -32,7 +32,7 @@ struct job {
 static void load_keys(const struct job *b, int64_t from, int64_t n)
 {
     for (int64_t p = 0; p < n; p += TILE_COLS) {
-        int64_t keys = TM_MIN(TILE_COLS, n - p), width = simd_round_up(keys, VL);
+        int64_t keys = TM_MIN(TILE_COLS, n - p), width = kern_round_up(keys, VL);
         float *panel = b->keys + p * b->dim;
         for (int64_t j = 0; j < keys; j++) {
             const float *k = kern_row(b->k, b->start + from + p + j) + b->kv * b->dim;
@@ -76,7 +76,7 @@ static void visible(const struct job *b, int64_t i, int64_t rows, int64_t from, 
     if (a->causal)
         hi = TM_MIN(hi, i + rows);
     *begin = lo >= hi ? 0 : (lo - from) / TILE_COLS * TILE_COLS;
-    *end = lo >= hi ? 0 : TM_MIN(n, simd_round_up(hi - from, TILE_COLS));
+    *end = lo >= hi ? 0 : TM_MIN(n, kern_round_up(hi - from, TILE_COLS));
 }
 
 /* Which keys query i may not see: all but one run of them, unless there are global rows. */
@@ -125,7 +125,7 @@ static void rows_times_block(const struct job *b, int64_t i, int64_t r, int64_t 
     if (end == 0)
         return;
     for (int64_t p = begin; p < end; p += TILE_COLS) {
-        int64_t width = TM_MIN(TILE_COLS, simd_round_up(n - p, VL));
+        int64_t width = TM_MIN(TILE_COLS, kern_round_up(n - p, VL));
         SIMD(tiles)
         [rows - 1][width / VL - 1](q, b->q->stride, b->keys + p * b->dim, width, b->dim,
                                    b->scores + p, KEYS, false, here);
@@ -193,7 +193,7 @@ enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out
         return TM_UNSUPPORTED;
     size_t mark = stream->used;
     struct job b = {.args = args, .q = q, .k = k, .v = v, .out = out, .dim = args->head_dim};
-    b.padded = simd_round_up(b.dim, VL);
+    b.padded = kern_round_up(b.dim, VL);
     b.masked = args->causal || args->window != 0;
     b.keys = kern_scratch(stream, (size_t)(KEYS * b.dim) * sizeof(float));
     b.values = kern_scratch(stream, (size_t)(KEYS * b.padded) * sizeof(float));

@@ -55,13 +55,7 @@ SIMD_INLINE void simd_epilogue(const struct simd_sums *s, enum tm_act act, const
     case a:                                                                                        \
         simd_finish_all(s, a, integers);                                                           \
         break;
-        CASE(TM_ACT_NONE)
-        CASE(TM_ACT_RELU)
-        CASE(TM_ACT_GELU_ERF)
-        CASE(TM_ACT_GELU_TANH)
-        CASE(TM_ACT_SILU)
-        CASE(TM_ACT_QUICK_GELU)
-        CASE(TM_ACT_TANH)
+        SIMD_ACTS(CASE)
 #undef CASE
     default:
         tm_assert(false); /* not an activation */

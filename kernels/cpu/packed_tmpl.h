@@ -109,7 +109,7 @@ static enum tm_status packed_gemm(struct tm_stream *stream, struct tm_tensor *ou
     tm_dassert(w->panel == TILE_COLS && w->lanes == VL && w->group == GROUP);
     size_t mark = stream->used;
     int64_t groups = (w->k + GROUP - 1) / GROUP;
-    int64_t ldx = simd_round_up(groups, VL) + VL; /* whole vectors are written */
+    int64_t ldx = kern_round_up(groups, VL) + VL; /* whole vectors are written */
     char *c = kern_scratch(stream, (size_t)ROW_BLOCK * TILE_COLS * 4);
     float *row_scale = kern_scratch(stream, ROW_BLOCK * sizeof *row_scale);
     int64_t block = TM_MAX(TILE_ROWS, TM_MIN(ROW_BLOCK, (int64_t)(1 << 19) / ldx));

@@ -32,11 +32,6 @@
 #include "simd_neon.h"
 #endif
 
-SIMD_INLINE int64_t simd_round_up(int64_t n, int64_t to)
-{
-    return (n + to - 1) / to * to;
-}
-
 /* --- files of one instruction set --- */
 tm_embed_fn SIMD(embed);
 tm_gemm_fn SIMD(gemm);
