@@ -100,8 +100,8 @@ static enum tm_status run_topk(struct rig rig, void *context)
     return rig.b->ops.logits_topk(rig.s, &t->x.t, &t->args);
 }
 
-static void output_layer(struct rig rig, const char *name, int32_t vocabulary, int32_t width,
-                         int32_t rows, int32_t beams)
+static void output_layer(struct rig rig, const char *name, enum tm_dtype as, int32_t vocabulary,
+                         int32_t width, int32_t rows, int32_t beams)
 {
     static const int32_t eos[] = {2};
     enum { MOST = 128, K = 8 };
@@ -112,7 +112,7 @@ static void output_layer(struct rig rig, const char *name, int32_t vocabulary, i
     struct tm_weight *w = NULL;
     GRID head = grid_random(TM_F32, vocabulary, width, 0.05f);
     struct topk t = {.x = grid_random(TM_F32, rows, width, 1)};
-    ok(rig.b->dev.pack(rig.b, &head.t, TM_F32, &w, NULL));
+    ok(rig.b->dev.pack(rig.b, &head.t, as, &w, NULL));
     for (int32_t r = 0; r < rows; r++) {
         slot_of_row[r] = r / beams;
         beam_of_row[r] = r % beams;
@@ -138,8 +138,8 @@ static void output_layer(struct rig rig, const char *name, int32_t vocabulary, i
         ids,
         scores};
     double us = best_us(rig, run_topk, &t), flop = 2.0 * rows * vocabulary * width;
-    printf("%-8s logits_topk %6d x %4d, %3d rows, beam %d        %8.0f us  %6.1f GFLOP/s\n", name,
-           vocabulary, width, rows, beams, us, flop / us / 1e3);
+    printf("%-8s logits_topk %6d x %4d, %3d rows, beam %d %-9s %8.0f us  %6.1f 10^9/s\n", name,
+           vocabulary, width, rows, beams, tm_dtype_name(as), us, flop / us / 1e3);
     rig.b->dev.weight_free(rig.b, w);
     grid_free(&t.x);
 }
@@ -160,7 +160,10 @@ void bench_decode(struct rig rig, const char *name)
     printf("one layer of a step, %d slots\n", SLOTS);
     for (size_t i = 0; i < TM_COUNTOF(shapes); i++)
         attention(rig, name, &shapes[i]);
-    output_layer(rig, name, 58101, 512, 16, 1);
-    output_layer(rig, name, 58101, 512, 64, 4);
-    output_layer(rig, name, 50264, 1024, 32, 4);
+    static const enum tm_dtype dtypes[] = {TM_F32, TM_BF16, TM_I8};
+    for (size_t i = 0; i < TM_COUNTOF(dtypes); i++) {
+        output_layer(rig, name, dtypes[i], 58101, 512, 16, 1);
+        output_layer(rig, name, dtypes[i], 58101, 512, 64, 4);
+        output_layer(rig, name, dtypes[i], 50264, 1024, 32, 4);
+    }
 }
