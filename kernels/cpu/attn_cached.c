@@ -13,6 +13,7 @@
 enum {
     ROWS = 128,  /* query rows in one pass: rows of the slot times query heads of a key head */
     BLOCK = 256, /* positions whose scores are kept: whole pages */
+    LDS = BLOCK + 2 * VL, /* row of scores: whole vectors are written from any position on */
     DIM_MAX = 256,
 };
 
@@ -24,7 +25,7 @@ struct job {
     int64_t kv, group;           /* key head; query heads that read it */
     int64_t dim, padded;         /* padded: dim in whole vectors, or pairs of them */
     float *q;                    /* (ROWS, dim), scaled: rows of the step, heads within */
-    float *scores;               /* (ROWS, BLOCK) */
+    float *scores;               /* (ROWS, LDS) */
     float *sums;                 /* (ROWS, padded) */
     float *top, *total;          /* (ROWS) */
     float *bias;                 /* (group, BLOCK) or NULL */
@@ -68,14 +69,15 @@ struct run {
     int64_t t, end;
 };
 
-static int64_t runs_of(const struct job *b, int64_t plane, int64_t page, int64_t n,
+/* Of positions t … end - 1. */
+static int64_t runs_of(const struct job *b, int64_t plane, int64_t page, int64_t t, int64_t end,
                        const uint8_t *owner, struct run *runs)
 {
-    int64_t count = 0, end;
-    for (int64_t t = 0; t < n; t = end) {
-        for (end = t + 1; end < n && (owner == NULL || owner[end] == owner[t]);)
-            end++;
-        runs[count++] = (struct run){stored(b, plane, page, owner != NULL ? owner[t] : 0), t, end};
+    int64_t count = 0, next;
+    for (; t < end; t = next) {
+        for (next = t + 1; next < end && (owner == NULL || owner[next] == owner[t]);)
+            next++;
+        runs[count++] = (struct run){stored(b, plane, page, owner != NULL ? owner[t] : 0), t, next};
     }
     return count;
 }
@@ -105,20 +107,23 @@ static void copy_values(const struct job *b, const struct run *runs, int64_t cou
     }
 }
 
-/* One head's part of a page as rows with these owners see it, n positions of it: in place where
- * the pool has it in this form already. */
-static const char *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
+/* Positions t … end - 1 of one head's part of a page as rows with these owners see them: in place
+ * where one beam wrote them all. */
+static const char *load(const struct job *b, int64_t plane, int64_t page, int64_t t, int64_t end,
                         const uint8_t *owner)
 {
     struct run runs[BLOCK];
-    int64_t count = runs_of(b, plane, page, n, owner, runs);
-    if (count == 1 && (plane == 0 || b->dim == b->padded))
-        return runs[0].from;
-    if (plane == 0)
+    int64_t count = runs_of(b, plane, page, t, end, owner, runs);
+    if (count == 1 && plane == 0)
+        return runs[0].from + t * b->size;
+    if (count == 1 && b->dim == b->padded)
+        return runs[0].from + t * b->dim * b->size;
+    if (plane == 0) {
         copy_keys(b, runs, count);
-    else
-        copy_values(b, runs, count);
-    return plane == 0 ? b->keys : b->values;
+        return b->keys + t * b->size;
+    }
+    copy_values(b, runs, count);
+    return b->values + t * b->padded * b->size;
 }
 
 /* c (rows, …) = or += a (rows, k) times `cols` columns of b (k, ldb), which are of the pool's
@@ -148,37 +153,56 @@ static void part_of_page(const struct job *b, int64_t plane, int64_t m, int64_t 
 {
     if (plane == 0)
         multiply(b, false, b->q + m * b->dim, b->dim, loaded, b->pool->positions, b->dim,
-                 b->scores + m * BLOCK + c, BLOCK, rows, n, ahead);
+                 b->scores + m * LDS + c, LDS, rows, n, ahead);
     else
-        multiply(b, true, b->scores + m * BLOCK + c, BLOCK, loaded, b->padded, n,
+        multiply(b, true, b->scores + m * LDS + c, LDS, loaded, b->padded, n,
                  b->sums + m * b->padded, b->padded, rows, b->padded, ahead);
 }
 
-/* One page for all rows of the pass, those that see the same together. Meanwhile the next page is
- * fetched, row by row. */
-static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
+/* Positions t … end - 1 of a page for all rows of the pass, those that see the same together.
+ * Meanwhile the next page is fetched, row by row. */
+static void span(const struct job *b, int64_t plane, int64_t page, int64_t from, int64_t t,
+                 int64_t end)
 {
-    const int64_t begin = page * b->pool->positions, c = begin - from;
-    const int64_t n = TM_MIN(b->pool->positions, b->length - begin);
+    const int64_t c = page * b->pool->positions + t - from;
+    const int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
     bool met[ROWS] = {false};
     for (int64_t r = 0; r < b->rows; r++) {
         if (met[r])
             continue;
         const uint8_t *own = owners(b, r, page);
-        const char *loaded = load(b, plane, page, n, own);
-        int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
+        const char *loaded = load(b, plane, page, t, end, own);
         struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0),
                                    (plane == 0 ? b->pool->positions : b->dim) * b->size};
-        int64_t end;
-        for (int64_t at = r; at < b->rows; at = end + 1) { /* neighbours that agree */
-            for (end = at; end < b->rows && !met[end]; end++) {
-                if (own != NULL && memcmp(own, owners(b, end, page), (size_t)n) != 0)
+        int64_t to;
+        for (int64_t at = r; at < b->rows; at = to + 1) { /* neighbours that agree */
+            for (to = at; to < b->rows && !met[to]; to++) {
+                if (own != NULL && memcmp(own + t, owners(b, to, page) + t, (size_t)(end - t)) != 0)
                     break;
-                met[end] = true;
+                met[to] = true;
             }
-            part_of_page(b, plane, at * b->group, (end - at) * b->group, loaded, n, c, ahead);
+            part_of_page(b, plane, at * b->group, (to - at) * b->group, loaded, end - t, c, ahead);
         }
     }
+}
+
+/* Beams part where their ancestry does: up to there all rows go together. */
+static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
+{
+    const int64_t n = TM_MIN(b->pool->positions, b->length - page * b->pool->positions);
+    const uint8_t *own = owners(b, 0, page);
+    int64_t common = n;
+    for (int64_t r = 1; own != NULL && r < b->rows; r++) {
+        const uint8_t *other = owners(b, r, page);
+        int64_t t = 0;
+        while (t < common && own[t] == other[t])
+            t++;
+        common = t;
+    }
+    if (common > 0)
+        span(b, plane, page, from, 0, common);
+    if (common < n)
+        span(b, plane, page, from, common, n);
 }
 
 /* The T5 bias of head g of the group for positions from … end - 1, seen from the last one. */
@@ -198,7 +222,7 @@ static void load_bias(const struct job *b, int64_t from, int64_t end)
 /* Cap, bias and window of the scores of query row m for positions from … end - 1. */
 static void adjust(const struct job *b, int64_t m, int64_t from, int64_t end)
 {
-    float *s = b->scores + m * BLOCK, cap = b->args->attn.softcap;
+    float *s = b->scores + m * LDS, cap = b->args->attn.softcap;
     for (int64_t j = 0; cap != 0 && j < end - from; j += VL)
         v_store(s + j, v_mul(v_tanh(v_div(v_load(s + j), v_set1(cap))), v_set1(cap)));
     for (int64_t j = 0; b->bias != NULL && j < end - from; j += VL)
@@ -227,7 +251,7 @@ static void attend(const struct job *b)
             struct simd_softmax state = {b->top + m, b->total + m, b->sums + m * b->padded,
                                          b->padded};
             adjust(b, m, from, end);
-            simd_soften(state, b->scores + m * BLOCK, page * positions - from, end - from);
+            simd_soften(state, b->scores + m * LDS, page * positions - from, end - from);
         }
         for (int64_t p = page; p <= last; p++)
             one_page(b, 1, p, from);
@@ -305,7 +329,7 @@ enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out
     b.size = b.pairs ? 2 : 4;
     b.padded = kern_round_up(b.dim, b.pairs ? 2 * VL : VL);
     b.q = kern_scratch(stream, (size_t)(ROWS * b.dim) * sizeof(float));
-    b.scores = kern_scratch(stream, (size_t)ROWS * BLOCK * sizeof(float));
+    b.scores = kern_scratch(stream, (size_t)ROWS * LDS * sizeof(float));
     b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));
     b.top = kern_scratch(stream, ROWS * sizeof(float));
     b.total = kern_scratch(stream, ROWS * sizeof(float));
