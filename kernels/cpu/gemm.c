@@ -16,18 +16,19 @@ void SIMD(epilogue)(const float *c, int64_t ldc, float *out, int64_t ldo, int64_
     simd_epilogue(&s, act, false);
 }
 
-/* The sums of `rows` rows of x and one panel into c (rows, TILE_COLS). The first tile fetches the
- * slice that comes next, which lies behind this one, into L2. */
+/* The sums of `rows` rows of x and one panel into c (rows, TILE_COLS). The tiles share the work of
+ * fetching the slice that comes next, which lies behind this one, into L2. */
 static void panel_sums(const float *x, int64_t ldx, int64_t rows, const float *panel, int64_t width,
                        int64_t k, float *c)
 {
     simd_tile_fn *const *column = &SIMD(tiles)[0][width / VL - 1];
+    int64_t share = (rows + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t from = 0; from == 0 || from < k; from += K_BLOCK) {
         int64_t n = TM_MIN(K_BLOCK, k - from), m;
         const float *slice = panel + from * width;
-        for (int64_t r = 0; r < rows; r += m) {
-            struct simd_ahead ahead = {(const char *)(r == 0 ? slice + n * width : slice),
-                                       r == 0 ? width * (int64_t)sizeof *slice : 0};
+        struct simd_ahead ahead = {(const char *)(slice + n * width),
+                                   width * (int64_t)sizeof *slice / share};
+        for (int64_t r = 0; r < rows; r += m, ahead.from += ahead.step * n) {
             m = simd_tile_rows(rows - r);
             column[(m - 1) * TILE_VECTORS](x + r * ldx + from, ldx, slice, width, n,
                                            c + r * TILE_COLS, TILE_COLS, from != 0, ahead);

@@ -73,19 +73,19 @@ SIMD_INLINE void tile(const int rows, const int vectors, const uint32_t *a, int6
 SIMD_TILE_ROWS(SIMD_TILE_EACH)
 static tile_fn *const tiles[TILE_ROWS][TILE_VECTORS] = {SIMD_TILE_ROWS(SIMD_TILE_ENTRY)};
 
-/* The sums of `rows` prepared rows and one panel into c (rows, TILE_COLS). The first tile fetches
- * the slice that comes next into L2; tiles are of even height, since a low one is slower by the
- * row. */
+/* The sums of `rows` prepared rows and one panel into c (rows, TILE_COLS). The tiles fetch the
+ * slice that comes next into L2, each its share or the first one all of it. */
 static void panel_sums(const uint32_t *x, int64_t ldx, int64_t rows, const char *panel,
                        int64_t width, int64_t groups, const void *start, char *c)
 {
     tile_fn *const *column = &tiles[0][width / VL - 1];
-    int64_t ldb = width / VL * WEIGHT_BYTES;
+    int64_t ldb = width / VL * WEIGHT_BYTES, share = simd_sharing(rows);
     for (int64_t from = 0; from == 0 || from < groups; from += SLICE) {
         int64_t n = TM_MIN(SLICE, groups - from), m;
         const char *slice = panel + from * ldb;
-        for (int64_t r = 0; r < rows; r += m) {
-            struct simd_ahead ahead = {r == 0 ? slice + n * ldb : slice, r == 0 ? ldb : 0};
+        struct simd_ahead ahead = {slice + n * ldb, ldb / share};
+        for (int64_t r = 0; r < rows; r += m, ahead.from += ahead.step * n) {
+            ahead.step = share > 1 || r == 0 ? ahead.step : 0;
             m = simd_tile_rows(rows - r);
             column[(m - 1) * TILE_VECTORS](x + r * ldx + from, ldx, slice, ldb, n,
                                            c + r * TILE_COLS * 4, from == 0 ? start : NULL, ahead);

@@ -73,6 +73,12 @@ SIMD_INLINE int64_t simd_tile_rows(int64_t left)
     int64_t tiles = (left + TILE_ROWS - 1) / TILE_ROWS;
     return (left + tiles - 1) / tiles;
 }
+/* How many tiles share the fetching of packed weights for so many rows. With AVX-512 all do; lower
+ * tiles read less a step than a line, and are faster when the first one does it (both measured). */
+SIMD_INLINE int64_t simd_sharing(int64_t rows)
+{
+    return VL == 16 ? (rows + TILE_ROWS - 1) / TILE_ROWS : 1;
+}
 extern simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS]; /* [rows - 1][vectors - 1] */
 
 /* The same over bfloat16, 2 * VL columns of b. A vector of pairs is split into its even and its odd
