@@ -126,6 +126,7 @@ void kern_gemm_int8_avx512vnni(struct kern_cpu *cpu);
 void kern_gemm_bf16_avx512bf16(struct kern_cpu *cpu);
 void kern_cpu_init_neon(struct kern_cpu *cpu);
 void kern_gemm_int8_dotprod(struct kern_cpu *cpu);
+void kern_gemm_int8_i8mm(struct kern_cpu *cpu);
 void kern_gemm_bf16_bf16(struct kern_cpu *cpu);
 /* Says in ops.gemm_variant which gemms were chosen. */
 void kern_cpu_name(struct kern_cpu *cpu);

@@ -361,13 +361,14 @@ enum tm_isa {
     TM_ISA_AVX512BF16 = 1 << 4, /* with AVX512VNNI: bfloat16 dot products */
     TM_ISA_NEON = 1 << 8,
     TM_ISA_DOTPROD = 1 << 9, /* with NEON: 8-bit dot products */
-    TM_ISA_BF16 = 1 << 10,   /* with DOTPROD: bfloat16 dot products */
+    TM_ISA_I8MM = 1 << 10,   /* with DOTPROD: products of 8-bit matrices */
+    TM_ISA_BF16 = 1 << 11,   /* with I8MM: bfloat16 dot products */
 };
 /* What this machine has, as far as the environment variable TEXTMILL_ISA allows: the name of the
  * best set to use, as below. */
 uint32_t tm_cpu_isa(void);
 /* Of the best set: "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon",
- * "dotprod", "bf16". */
+ * "dotprod", "i8mm", "bf16". */
 const char *tm_isa_name(uint32_t mask);
 
 /* The CPU backend. mask 0: the reference alone; else the best variants within mask and

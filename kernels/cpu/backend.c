@@ -130,6 +130,8 @@ static void choose(struct kern_cpu *cpu, uint32_t mask)
         kern_cpu_init_neon(cpu);
     if (mask & TM_ISA_DOTPROD)
         kern_gemm_int8_dotprod(cpu);
+    if (mask & TM_ISA_I8MM)
+        kern_gemm_int8_i8mm(cpu);
     if (mask & TM_ISA_BF16)
         kern_gemm_bf16_bf16(cpu);
 #else

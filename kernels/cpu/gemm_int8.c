@@ -55,6 +55,10 @@ SIMD_INLINE void sums_store(void *p, sums s)
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #define BYTES  1
 #define OFFSET 128
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+#define BYTES  1
+#define OFFSET 0
+#define GROUP  8
 #elif defined(__ARM_FEATURE_DOTPROD)
 #define BYTES  1
 #define OFFSET 0
@@ -62,7 +66,10 @@ SIMD_INLINE void sums_store(void *p, sums s)
 #define BYTES  0
 #define OFFSET 0
 #endif
-enum { GROUP = BYTES ? 4 : 2, WEIGHT_BYTES = VL * GROUP };
+#ifndef GROUP
+#define GROUP (BYTES ? 4 : 2)
+#endif
+enum { WEIGHT_BYTES = VL * GROUP };
 
 #if defined(__AVX512VNNI__)
 typedef __m512i weights;
@@ -104,6 +111,8 @@ SIMD_INLINE sums dot(sums s, weights w, inputs x)
 {
     return _mm256_add_epi32(s, _mm256_madd_epi16(w, x));
 }
+#elif defined(__ARM_FEATURE_MATMUL_INT8)
+#define PACKED_OWN_TILE "tile_i8mm.h"
 #elif defined(__ARM_FEATURE_DOTPROD) /* signed bytes on both sides */
 typedef int8x16_t weights, inputs;
 SIMD_INLINE weights weights_load(const char *p)

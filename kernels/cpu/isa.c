@@ -15,6 +15,7 @@ static const struct {
     {"avxvnni", TM_ISA_AVXVNNI, TM_ISA_AVX2 | TM_ISA_AVXVNNI},
     {"avx2", TM_ISA_AVX2, TM_ISA_AVX2},
     {"bf16", TM_ISA_BF16, UINT32_MAX},
+    {"i8mm", TM_ISA_I8MM, TM_ISA_NEON | TM_ISA_DOTPROD | TM_ISA_I8MM},
     {"dotprod", TM_ISA_DOTPROD, TM_ISA_NEON | TM_ISA_DOTPROD},
     {"neon", TM_ISA_NEON, TM_ISA_NEON},
     {"ref", 0, 0},
@@ -62,7 +63,9 @@ static uint32_t detect(void)
     uint32_t isa = TM_ISA_NEON; /* of every aarch64 */
     if (getauxval(AT_HWCAP) & HWCAP_ASIMDDP)
         isa |= TM_ISA_DOTPROD;
-    if ((isa & TM_ISA_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_BF16))
+    if ((isa & TM_ISA_DOTPROD) && (getauxval(AT_HWCAP2) & HWCAP2_I8MM))
+        isa |= TM_ISA_I8MM;
+    if ((isa & TM_ISA_I8MM) && (getauxval(AT_HWCAP2) & HWCAP2_BF16))
         isa |= TM_ISA_BF16;
     return isa;
 }

@@ -7,18 +7,26 @@
  *   GROUP, WEIGHT_BYTES            inputs in a group; bytes of `weights`
  *   INTEGERS                       sums are 32-bit integers, with scales
  *   prepare                        rows of x into groups, 32 bits each; the rows' scales
- * A group is always 32 bits of input: one float, two 16-bit numbers, or four bytes.
+ * A group is 32 bits of input: one float, two 16-bit numbers, or four bytes. A file that works on
+ * other groups names a header with its own tile() in PACKED_OWN_TILE, and needs no vectors then.
  *
  * Rows are taken in blocks that stay in L2 and prepared once; K is cut into slices that stay in L1
  * beside them, and the sums of a block rest in scratch between slices. Every sum runs over the
  * groups in order: neither blocks nor row tails change a bit. */
 #include "epilogue.h"
 
-enum { ROW_BLOCK = 64, SLICE = 256 /* groups */ };
+enum {
+    ROW_BLOCK = 64,
+    SLICE = 256,                            /* groups */
+    WORDS = INTEGERS && GROUP == 8 ? 2 : 1, /* of 32 bits in a group */
+};
 
 typedef void tile_fn(const uint32_t *a, int64_t lda, const char *b, int64_t ldb, int64_t groups,
                      void *c, const void *start, struct simd_ahead ahead);
 
+#ifdef PACKED_OWN_TILE
+#include PACKED_OWN_TILE
+#else
 /* start: what the sums begin with, column by column; NULL: what c (rows, TILE_COLS) holds. */
 SIMD_INLINE void tile(const int rows, const int vectors, const uint32_t *a, int64_t lda,
                       const char *b, int64_t ldb, int64_t groups, void *c, const void *start,
@@ -62,6 +70,7 @@ SIMD_INLINE void tile(const int rows, const int vectors, const uint32_t *a, int6
         }
     }
 }
+#endif
 
 #define TILE(rows, vectors)                                                                        \
     static void tile_##rows##x##vectors(const uint32_t *a, int64_t lda, const char *b,             \
@@ -87,7 +96,7 @@ static void panel_sums(const uint32_t *x, int64_t ldx, int64_t rows, const char 
         for (int64_t r = 0; r < rows; r += m, ahead.from += ahead.step * n) {
             ahead.step = share > 1 || r == 0 ? ahead.step : 0;
             m = simd_tile_rows(rows - r);
-            column[(m - 1) * TILE_VECTORS](x + r * ldx + from, ldx, slice, ldb, n,
+            column[(m - 1) * TILE_VECTORS](x + r * ldx + from * WORDS, ldx, slice, ldb, n,
                                            c + r * TILE_COLS * 4, from == 0 ? start : NULL, ahead);
         }
     }
@@ -109,7 +118,7 @@ static enum tm_status packed_gemm(struct tm_stream *stream, struct tm_tensor *ou
     tm_dassert(w->panel == TILE_COLS && w->lanes == VL && w->group == GROUP);
     size_t mark = stream->used;
     int64_t groups = (w->k + GROUP - 1) / GROUP;
-    int64_t ldx = kern_round_up(groups, VL) + VL; /* whole vectors are written */
+    int64_t ldx = kern_round_up(groups * WORDS, VL) + VL; /* whole vectors are written */
     char *c = kern_scratch(stream, (size_t)ROW_BLOCK * TILE_COLS * 4);
     float *row_scale = kern_scratch(stream, ROW_BLOCK * sizeof *row_scale);
     int64_t block = TM_MAX(TILE_ROWS, TM_MIN(ROW_BLOCK, (int64_t)(1 << 19) / ldx));

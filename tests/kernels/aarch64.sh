@@ -22,6 +22,7 @@ for f in $simd; do
     compile neon kernels/cpu/$f.c -O3 -DTM_SIMD=neon
 done
 compile dotprod kernels/cpu/gemm_int8.c -O3 -march=armv8.2-a+dotprod -DTM_SIMD=dotprod
+compile i8mm kernels/cpu/gemm_int8.c -O3 -march=armv8.2-a+i8mm -DTM_SIMD=i8mm
 compile bf16 kernels/cpu/gemm_bf16.c -O3 -march=armv8.2-a+bf16 -DTM_SIMD=bf16
 for f in "$root"/kernels/ref/*.c "$root"/kernels/dtype.c "$root"/kernels/cpu/backend.c \
     "$root"/kernels/cpu/blas.c "$root"/kernels/cpu/isa.c "$root"/kernels/cpu/pack.c \
