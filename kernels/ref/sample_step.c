@@ -10,6 +10,11 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { VOCABULARY_MAX = 300000 }; /* whose scores and ranks fit the scratch */
+_Static_assert(VOCABULARY_MAX *(sizeof(struct kern_ranked) + sizeof(float) + 1) <
+                   KERN_SCRATCH - (1 << 20),
+               "room for the rest");
+
 /* Best first, the lower id first among equals. */
 static int by_score(const void *a, const void *b)
 {
@@ -127,7 +132,7 @@ void kern_sample_row(const struct tm_sample_args *args, int32_t s, int32_t row,
     int32_t slot = step->slot_of_row[row], beam = step->beam_of_row[row];
     const struct tm_decoding *how = &args->logits.decoding[slot];
     const bool first = kern_first_step(step, s, how, d);
-    static const int32_t none[UINT8_MAX + 1]; /* all beams from the first */
+    static const int32_t none[DECODED_BEAMS]; /* all beams from the first */
     n = warp(how, ranked, n);
     if (first)
         kern_reorder(d, args->ancestry, slot, none, how->beams);
@@ -156,6 +161,8 @@ enum tm_status ref_sample_step(struct tm_stream *stream, const struct tm_tensor 
     const struct tm_step *step = args->logits.step;
     const int64_t vocabulary = args->logits.head->n;
     enum tm_status status = TM_OK;
+    if (vocabulary > VOCABULARY_MAX)
+        return TM_UNSUPPORTED;
     size_t mark = stream->used;
     float *scores = kern_scratch(stream, (size_t)vocabulary * sizeof *scores);
     struct kern_ranked *ranked = kern_scratch(stream, (size_t)vocabulary * sizeof *ranked);
