@@ -19,20 +19,30 @@ struct tm_stream {
 void *kern_scratch(struct tm_stream *s, size_t bytes);
 
 struct tm_weight {
-    enum tm_dtype dtype;
+    enum tm_dtype dtype; /* F32, BF16 or I8 */
     int64_t n, k;
-    /* 0: (n, k) as it came. Else columns of a panel: panel p holds, for each of the k inputs, the
-     * weights of outputs p * panel … + panel - 1; the last one is cut to whole vectors. */
-    int32_t panel, lanes;
-    float *data;
-    size_t bytes;
+    /* 0: (n, k) as it came. Else columns of a panel: panel p holds, for each `group` inputs, the
+     * weights of outputs p * panel … + panel - 1, the group's of one output together; the last
+     * panel is cut to whole vectors of `lanes`, the last group filled up with zeros. */
+    int32_t panel, lanes, group;
+    void *data;
+    /* I8: what an output's number means (n), and what its integer sum begins with (n, in whole
+     * vectors): nothing, or for kernels that add 128 to each input -128 times its weights' sum. */
+    float *scale;
+    int32_t *start;
+    size_t bytes; /* of all three */
 };
 
-/* Panel p of a packed weight begins at data + p * panel * k; its width in floats. */
+static inline int64_t kern_round_up(int64_t n, int64_t to)
+{
+    return (n + to - 1) / to * to;
+}
+
+/* Panel p of a packed weight begins p * panel * (k in whole groups) elements into it; its width. */
 static inline int64_t kern_panel_width(const struct tm_weight *w, int64_t p)
 {
     int64_t left = w->n - p * w->panel;
-    return left >= w->panel ? w->panel : (left + w->lanes - 1) / w->lanes * w->lanes;
+    return left >= w->panel ? w->panel : kern_round_up(left, w->lanes);
 }
 
 /* Columns from … from + n - 1 of a weight, where `from` begins a panel. A view. */
@@ -41,7 +51,9 @@ static inline struct tm_weight kern_columns(const struct tm_weight *w, int64_t f
     struct tm_weight part = *w;
     tm_dassert(w->panel == 0 || from % w->panel == 0);
     part.n = n;
-    part.data += from * w->k;
+    part.data = (char *)w->data + from * kern_round_up(w->k, w->group) * tm_dtype_size(w->dtype);
+    part.scale = w->scale != NULL ? w->scale + from : NULL;
+    part.start = w->start != NULL ? w->start + from : NULL;
     return part;
 }
 
@@ -50,9 +62,18 @@ typedef void kern_epilogue_fn(const float *c, int64_t ldc, float *out, int64_t l
                               int64_t cols, const float *bias, enum tm_act act,
                               const float *residual, int64_t ldr);
 
+/* The gemm for weights of one dtype, and how it wants them. */
+struct kern_gemm {
+    tm_gemm_fn *run; /* NULL: none */
+    const char *name;
+    int32_t panel, lanes, group;
+    int32_t offset; /* what it adds to each 8-bit input */
+};
+
 struct kern_cpu { /* the self of the backends in cpu/ */
     struct tm_backend backend;
-    int32_t panel, lanes; /* what gemm expects of weights */
+    struct kern_gemm gemm[TM_DTYPE_COUNT]; /* by the weights' dtype */
+    char names[96];                        /* of those, as ops.gemm_variant says them */
     kern_epilogue_fn *epilogue;
 };
 
@@ -67,6 +88,14 @@ uint8_t kern_to_f8(float f);   /* saturates at 448 */
 float kern_get(const struct tm_tensor *t, int64_t r, int64_t c);
 void kern_put(const struct tm_tensor *t, int64_t r, int64_t c, float v);
 bool kern_is_float(enum tm_dtype t); /* F32, BF16, F16 */
+/* n numbers as 8-bit integers, absmax / 127 each; returns that. See ref/quantize_rows.c. */
+float kern_quantize_row(int8_t *out, const float *x, int64_t n);
+
+/* The scales of a tensor that is written: const only for those who read it. */
+static inline float *kern_scales(const struct tm_tensor *t)
+{
+    return (float *)(uintptr_t)t->scale;
+}
 
 static inline float *kern_row(const struct tm_tensor *t, int64_t r)
 {
@@ -89,9 +118,18 @@ void ref_norm(float *row, int64_t n, const struct tm_norm *norm);
 kern_epilogue_fn ref_epilogue;
 
 /* --- cpu/ --- */
-/* Overrides the slots that the instruction set has and sets panel, lanes, epilogue. */
+/* Each overrides what its instruction set has. */
 void kern_cpu_init_avx2(struct kern_cpu *cpu);
 void kern_cpu_init_avx512(struct kern_cpu *cpu);
+void kern_gemm_int8_avxvnni(struct kern_cpu *cpu);
+void kern_gemm_int8_avx512vnni(struct kern_cpu *cpu);
+void kern_gemm_bf16_avx512bf16(struct kern_cpu *cpu);
+void kern_cpu_init_neon(struct kern_cpu *cpu);
+void kern_gemm_int8_dotprod(struct kern_cpu *cpu);
+void kern_gemm_int8_i8mm(struct kern_cpu *cpu);
+void kern_gemm_bf16_bf16(struct kern_cpu *cpu);
+/* Says in ops.gemm_variant which gemms were chosen. */
+void kern_cpu_name(struct kern_cpu *cpu);
 enum tm_status kern_pack(struct tm_backend *b, const struct tm_tensor *from, enum tm_dtype as,
                          struct tm_weight **ret_weight, struct tm_err *err);
 void kern_weight_free(struct tm_backend *b, struct tm_weight *w);

@@ -63,7 +63,9 @@ struct tm_embed_args {
 };
 
 /* --- 2 gemm: out = act(x * W^T + bias) + residual ---
- * x (M, K), W packed from (N, K), out (M, N); residual (M, N) may be out itself. */
+ * x (M, K), W packed from (N, K), out (M, N); residual (M, N) may be out itself. W of I8 has a
+ * scale an output; x is then quantised by row (as quantize_rows does) unless it is I8 already, and
+ * the sums are exact: the same integers with every instruction set. */
 struct tm_epilogue {
     const float *bias; /* (N) or NULL */
     enum tm_act act;
@@ -71,7 +73,8 @@ struct tm_epilogue {
 };
 
 /* --- 3 add_norm: out = norm(x + residual); sum (or NULL) receives x + residual (pre-norm models).
- * residual NULL: norm(x). out and sum may be x or residual themselves, not each other. --- */
+ * residual NULL: norm(x). out and sum may be x or residual themselves, not each other. out of I8 is
+ * quantised as by quantize_rows; its scales, which belong to the caller, are written. --- */
 
 /* --- 4 glu: out (M, F) = act(x[:, :F]) * x[:, F:] --- */
 
@@ -349,13 +352,24 @@ struct tm_backend {
     void *self;
 };
 
-/* Instruction sets, each including those before it. */
+/* Instruction sets of x86-64 and of aarch64. */
 enum tm_isa {
-    TM_ISA_AVX2 = 1 << 0,   /* AVX2, FMA, F16C */
-    TM_ISA_AVX512 = 1 << 1, /* F, BW, DQ, VL */
+    TM_ISA_AVX2 = 1 << 0,       /* AVX2, FMA, F16C */
+    TM_ISA_AVXVNNI = 1 << 1,    /* with AVX2: 8-bit dot products */
+    TM_ISA_AVX512 = 1 << 2,     /* with AVX2: F, BW, DQ, VL */
+    TM_ISA_AVX512VNNI = 1 << 3, /* with AVX512: 8-bit dot products */
+    TM_ISA_AVX512BF16 = 1 << 4, /* with AVX512VNNI: bfloat16 dot products */
+    TM_ISA_NEON = 1 << 8,
+    TM_ISA_DOTPROD = 1 << 9, /* with NEON: 8-bit dot products */
+    TM_ISA_I8MM = 1 << 10,   /* with DOTPROD: products of 8-bit matrices */
+    TM_ISA_BF16 = 1 << 11,   /* with I8MM: bfloat16 dot products */
 };
-uint32_t tm_cpu_isa(void);              /* detected on this machine */
-const char *tm_isa_name(uint32_t mask); /* of the best bit: "ref", "avx2", "avx512" */
+/* What this machine has, as far as the environment variable TEXTMILL_ISA allows: the name of the
+ * best set to use, as below. */
+uint32_t tm_cpu_isa(void);
+/* Of the best set: "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon",
+ * "dotprod", "i8mm", "bf16". */
+const char *tm_isa_name(uint32_t mask);
 
 /* The CPU backend. mask 0: the reference alone; else the best variants within mask and
  * tm_cpu_isa(). Never fails for want of an instruction set. */

@@ -13,6 +13,7 @@
 enum {
     ROWS = 128,  /* query rows in one pass: rows of the slot times query heads of a key head */
     BLOCK = 256, /* positions whose scores are kept: whole pages */
+    LDS = BLOCK + 2 * VL, /* row of scores: whole vectors are written from any position on */
     DIM_MAX = 256,
 };
 
@@ -22,13 +23,15 @@ struct job {
     int64_t slot, length, first; /* positions first … length - 1 are seen */
     int64_t row, rows;           /* of the step, in this pass */
     int64_t kv, group;           /* key head; query heads that read it */
-    int64_t dim, padded;         /* padded: dim in whole vectors */
+    int64_t dim, padded;         /* padded: dim in whole vectors, or pairs of them */
     float *q;                    /* (ROWS, dim), scaled: rows of the step, heads within */
-    float *scores;               /* (ROWS, BLOCK) */
+    float *scores;               /* (ROWS, LDS) */
     float *sums;                 /* (ROWS, padded) */
     float *top, *total;          /* (ROWS) */
     float *bias;                 /* (group, BLOCK) or NULL */
-    float *keys, *values;        /* of a page: (dim, positions), (positions, padded) */
+    bool pairs;                  /* the pool is BF16, else F32 */
+    int64_t size;                /* of a number there */
+    char *keys, *values;         /* of a page, as there: (dim, positions), (positions, padded) */
 };
 
 /* The owners of the positions of a page that row r (counted in the pass) sees; NULL: the slot's. */
@@ -49,113 +52,157 @@ static const char *stored(const struct job *b, int64_t plane, int64_t page, int6
     int64_t number = cache->pages[sequence * cache->max_pages + page];
     int64_t at = ((int64_t)b->args->layer * b->pool->pages + number) * b->pool->data.stride +
                  kern_kv_at(b->pool, plane, b->kv, 0, 0);
-    return (const char *)b->pool->data.data + (size_t)at * tm_dtype_size(b->pool->data.dtype);
+    return (const char *)b->pool->data.data + at * b->size;
 }
 
-/* n numbers of the pool's dtype as float32, zeros behind. */
-SIMD_INLINE vf numbers(enum tm_dtype dtype, const char *from, int64_t n)
+/* Whole vectors: reads and writes up to 63 bytes too many. Scratch has room for that; in the pool
+ * values come behind keys, and behind values nothing is read (see copy_values). */
+static void copy(char *to, const char *from, int64_t bytes)
 {
-    uint16_t part[VL] = {0};
-    if (dtype == TM_F32)
-        return v_loadn((const float *)(const void *)from, n);
-    if (n == VL)
-        return v_load16(dtype, (const uint16_t *)(const void *)from);
-    memcpy(part, from, (size_t)n * sizeof *part);
-    return v_load16(dtype, part);
+    for (int64_t i = 0; i < bytes; i += VL * 4)
+        v_store((float *)(void *)(to + i), v_load((const float *)(const void *)(from + i)));
 }
 
-static void copy(float *to, enum tm_dtype dtype, const char *from, int64_t n)
+/* Positions t … end - 1 of a page that one beam wrote. */
+struct run {
+    const char *from;
+    int64_t t, end;
+};
+
+/* Of positions t … end - 1. */
+static int64_t runs_of(const struct job *b, int64_t plane, int64_t page, int64_t t, int64_t end,
+                       const uint8_t *owner, struct run *runs)
 {
-    const int64_t size = (int64_t)tm_dtype_size(dtype);
-    for (int64_t i = 0; i < n; i += VL) {
-        int64_t left = TM_MIN(VL, n - i);
-        v_storen(to + i, left, numbers(dtype, from + i * size, left));
+    int64_t count = 0, next;
+    for (; t < end; t = next) {
+        for (next = t + 1; next < end && (owner == NULL || owner[next] == owner[t]);)
+            next++;
+        runs[count++] = (struct run){stored(b, plane, page, owner != NULL ? owner[t] : 0), t, next};
     }
+    return count;
 }
 
-/* One head's part of a page as rows with these owners see it, n positions of it: in place where
- * the pool has it in this form already. Columns of values past dim are zeros from the start. */
-static const float *load(const struct job *b, int64_t plane, int64_t page, int64_t n,
-                         const uint8_t *owner)
+/* Dimension by dimension, so that what a run writes too much is written over. */
+static void copy_keys(const struct job *b, const struct run *runs, int64_t count)
 {
-    const enum tm_dtype dtype = b->pool->data.dtype;
-    const int64_t positions = b->pool->positions, size = (int64_t)tm_dtype_size(dtype);
-    float *to = plane == 0 ? b->keys : b->values;
-    int64_t end;
-    for (int64_t t = 0; t < n; t = end) { /* runs of one owner */
-        for (end = t + 1; end < n && (owner == NULL || owner[end] == owner[t]);)
-            end++;
-        const char *from = stored(b, plane, page, owner != NULL ? owner[t] : 0);
-        bool whole = t == 0 && end == n;
-        if (whole && dtype == TM_F32 && (plane == 0 || b->dim == b->padded))
-            return (const float *)(const void *)from;
-        if (whole && plane == 0)
-            copy(to, dtype, from, b->dim * positions);
-        for (int64_t d = 0; !whole && plane == 0 && d < b->dim; d++)
-            copy(to + d * positions + t, dtype, from + (d * positions + t) * size, end - t);
-        for (int64_t j = t; plane == 1 && j < end; j++)
-            copy(to + j * b->padded, dtype, from + j * b->dim * size, b->dim);
-    }
-    return to;
-}
-
-/* Scores of query rows m … m + rows - 1 against n positions whose keys are loaded, into column c of
- * the block; or the values added to their sums. */
-static void keys_times(const struct job *b, int64_t m, int64_t rows, const float *keys, int64_t n,
-                       int64_t c)
-{
-    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
-        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
-        const float *q = b->q + r * b->dim;
-        for (int64_t j = 0; j < n; j += TILE_COLS) {
-            int64_t vectors = TM_MIN(TILE_COLS, simd_round_up(n - j, VL)) / VL;
-            SIMD(tiles)
-            [some - 1][vectors - 1](q, b->dim, keys + j, b->pool->positions, b->dim,
-                                    b->scores + r * BLOCK + c + j, BLOCK, false,
-                                    (struct simd_ahead){(const char *)q, 0});
+    const int64_t positions = b->pool->positions;
+    for (int64_t d = 0; d < b->dim; d++) {
+        for (int64_t i = 0; i < count; i++) {
+            int64_t at = (d * positions + runs[i].t) * b->size;
+            copy(b->keys + at, runs[i].from + at, (runs[i].end - runs[i].t) * b->size);
         }
     }
 }
 
-static void times_values(const struct job *b, int64_t m, int64_t rows, const float *values,
-                         int64_t n, int64_t c)
+/* The last numbers of a page may be the pool's last: not a byte is read behind them. */
+static void copy_values(const struct job *b, const struct run *runs, int64_t count)
 {
-    for (int64_t r = m; r < m + rows; r += TILE_ROWS) {
-        int64_t some = TM_MIN(TILE_ROWS, m + rows - r);
-        const float *p = b->scores + r * BLOCK + c;
-        for (int64_t d = 0; d < b->padded; d += TILE_COLS) {
-            int64_t vectors = TM_MIN(TILE_COLS, b->padded - d) / VL;
-            SIMD(tiles)
-            [some - 1][vectors - 1](p, BLOCK, values + d, b->padded, n, b->sums + r * b->padded + d,
-                                    b->padded, true, (struct simd_ahead){(const char *)p, 0});
-        }
+    const int64_t row = b->dim * b->size, padded = b->padded * b->size;
+    for (int64_t i = 0; i < count; i++) {
+        int64_t t = runs[i].t, end = runs[i].end;
+        if (row == padded)
+            copy(b->values + t * row, runs[i].from + t * row, (end - t) * row);
+        for (; row != padded && t < end; t++)
+            memcpy(b->values + t * padded, runs[i].from + t * row, (size_t)row);
     }
 }
 
-/* One page for all rows of the pass, those that see the same together. */
-static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
+/* Positions t … end - 1 of one head's part of a page as rows with these owners see them: in place
+ * where one beam wrote them all. */
+static const char *load(const struct job *b, int64_t plane, int64_t page, int64_t t, int64_t end,
+                        const uint8_t *owner)
 {
-    const int64_t begin = page * b->pool->positions, c = begin - from;
-    const int64_t n = TM_MIN(b->pool->positions, b->length - begin);
+    struct run runs[BLOCK];
+    int64_t count = runs_of(b, plane, page, t, end, owner, runs);
+    if (count == 1 && plane == 0)
+        return runs[0].from + t * b->size;
+    if (count == 1 && b->dim == b->padded)
+        return runs[0].from + t * b->dim * b->size;
+    if (plane == 0) {
+        copy_keys(b, runs, count);
+        return b->keys + t * b->size;
+    }
+    copy_values(b, runs, count);
+    return b->values + t * b->padded * b->size;
+}
+
+/* c (rows, …) = or += a (rows, k) times `cols` columns of b (k, ldb), which are of the pool's
+ * dtype; what is added to is in the order of tiles16 then. */
+static void multiply(const struct job *b, bool add, const float *a, int64_t lda, const char *w,
+                     int64_t ldb, int64_t k, float *c, int64_t ldc, int64_t rows, int64_t cols,
+                     struct simd_ahead ahead)
+{
+    for (int64_t r = 0, m; r < rows; r += m) {
+        m = simd_tile_rows(rows - r);
+        for (int64_t j = 0; b->pairs && j < cols; j += 2 * VL)
+            SIMD(tiles16)
+        [add][m - 1](a + r * lda, lda, (const uint16_t *)(const void *)w + j, ldb, k,
+                     c + r * ldc + j, ldc, (struct simd_ahead){ahead.from + j * 2, ahead.step});
+        for (int64_t j = 0; !b->pairs && j < cols; j += TILE_COLS)
+            SIMD(tiles)
+        [m - 1][TM_MIN(TILE_COLS, kern_round_up(cols - j, VL)) / VL - 1](
+            a + r * lda, lda, (const float *)(const void *)w + j, ldb, k, c + r * ldc + j, ldc, add,
+            (struct simd_ahead){ahead.from + j * 4, ahead.step});
+    }
+}
+
+/* Query rows m … m + rows - 1 and n positions of a page, at column c of the block: their scores; or
+ * the values times what the scores have become, added to the sums. */
+static void part_of_page(const struct job *b, int64_t plane, int64_t m, int64_t rows,
+                         const char *loaded, int64_t n, int64_t c, struct simd_ahead ahead)
+{
+    if (plane == 0)
+        multiply(b, false, b->q + m * b->dim, b->dim, loaded, b->pool->positions, b->dim,
+                 b->scores + m * LDS + c, LDS, rows, n, ahead);
+    else
+        multiply(b, true, b->scores + m * LDS + c, LDS, loaded, b->padded, n,
+                 b->sums + m * b->padded, b->padded, rows, b->padded, ahead);
+}
+
+/* Positions t … end - 1 of a page for all rows of the pass, those that see the same together.
+ * Meanwhile the next page is fetched, row by row. */
+static void span(const struct job *b, int64_t plane, int64_t page, int64_t from, int64_t t,
+                 int64_t end)
+{
+    const int64_t c = page * b->pool->positions + t - from;
+    const int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
     bool met[ROWS] = {false};
     for (int64_t r = 0; r < b->rows; r++) {
         if (met[r])
             continue;
         const uint8_t *own = owners(b, r, page);
-        const float *loaded = load(b, plane, page, n, own);
-        int64_t end;
-        for (int64_t at = r; at < b->rows; at = end + 1) { /* neighbours that agree */
-            for (end = at; end < b->rows && !met[end]; end++) {
-                if (own != NULL && memcmp(own, owners(b, end, page), (size_t)n) != 0)
+        const char *loaded = load(b, plane, page, t, end, own);
+        struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0),
+                                   (plane == 0 ? b->pool->positions : b->dim) * b->size};
+        int64_t to;
+        for (int64_t at = r; at < b->rows; at = to + 1) { /* neighbours that agree */
+            for (to = at; to < b->rows && !met[to]; to++) {
+                if (own != NULL && memcmp(own + t, owners(b, to, page) + t, (size_t)(end - t)) != 0)
                     break;
-                met[end] = true;
+                met[to] = true;
             }
-            if (plane == 0)
-                keys_times(b, at * b->group, (end - at) * b->group, loaded, n, c);
-            else
-                times_values(b, at * b->group, (end - at) * b->group, loaded, n, c);
+            part_of_page(b, plane, at * b->group, (to - at) * b->group, loaded, end - t, c, ahead);
         }
     }
+}
+
+/* Beams part where their ancestry does: up to there all rows go together. */
+static void one_page(const struct job *b, int64_t plane, int64_t page, int64_t from)
+{
+    const int64_t n = TM_MIN(b->pool->positions, b->length - page * b->pool->positions);
+    const uint8_t *own = owners(b, 0, page);
+    int64_t common = n;
+    for (int64_t r = 1; own != NULL && r < b->rows; r++) {
+        const uint8_t *other = owners(b, r, page);
+        int64_t t = 0;
+        while (t < common && own[t] == other[t])
+            t++;
+        common = t;
+    }
+    if (common > 0)
+        span(b, plane, page, from, 0, common);
+    if (common < n)
+        span(b, plane, page, from, common, n);
 }
 
 /* The T5 bias of head g of the group for positions from … end - 1, seen from the last one. */
@@ -175,7 +222,7 @@ static void load_bias(const struct job *b, int64_t from, int64_t end)
 /* Cap, bias and window of the scores of query row m for positions from … end - 1. */
 static void adjust(const struct job *b, int64_t m, int64_t from, int64_t end)
 {
-    float *s = b->scores + m * BLOCK, cap = b->args->attn.softcap;
+    float *s = b->scores + m * LDS, cap = b->args->attn.softcap;
     for (int64_t j = 0; cap != 0 && j < end - from; j += VL)
         v_store(s + j, v_mul(v_tanh(v_div(v_load(s + j), v_set1(cap))), v_set1(cap)));
     for (int64_t j = 0; b->bias != NULL && j < end - from; j += VL)
@@ -204,7 +251,7 @@ static void attend(const struct job *b)
             struct simd_softmax state = {b->top + m, b->total + m, b->sums + m * b->padded,
                                          b->padded};
             adjust(b, m, from, end);
-            simd_soften(state, b->scores + m * BLOCK, page * positions - from, end - from);
+            simd_soften(state, b->scores + m * LDS, page * positions - from, end - from);
         }
         for (int64_t p = page; p <= last; p++)
             one_page(b, 1, p, from);
@@ -230,10 +277,18 @@ static void results_out(const struct job *b, struct tm_tensor *out)
     for (int64_t m = 0; m < b->rows * b->group; m++) {
         float *to =
             kern_row(out, b->row + m / b->group) + (b->kv * b->group + m % b->group) * b->dim;
+        const float *sums = b->sums + m * b->padded;
         vf inv = v_set1(b->total[m] > 0 ? 1 / b->total[m] : 0);
-        for (int64_t d = 0; d < b->dim; d += VL)
-            v_storen(to + d, TM_MIN(VL, b->dim - d),
-                     v_mul(v_load(b->sums + m * b->padded + d), inv));
+        for (int64_t d = 0; d < b->dim; d += 2 * VL) {
+            vf first = v_load(sums + d), second = v_zero();
+            if (b->pairs)
+                v_interleave(first, v_load(sums + d + VL), &first, &second);
+            else if (d + VL < b->dim)
+                second = v_load(sums + d + VL);
+            v_storen(to + d, TM_MIN(VL, b->dim - d), v_mul(first, inv));
+            if (d + VL < b->dim)
+                v_storen(to + d + VL, TM_MIN(VL, b->dim - d - VL), v_mul(second, inv));
+        }
     }
 }
 
@@ -264,22 +319,24 @@ enum tm_status SIMD(attn_cached)(struct tm_stream *stream, struct tm_tensor *out
     if (out->dtype != TM_F32 || q->dtype != TM_F32)
         return TM_UNSUPPORTED;
     if ((a->bias.kind != TM_BIAS_NONE && a->bias.kind != TM_BIAS_T5) || a->head_dim > DIM_MAX ||
-        pool->positions % 16 != 0 || pool->positions > BLOCK || a->heads > ROWS * a->kv_heads ||
-        a->heads % a->kv_heads != 0)
+        (pool->data.dtype != TM_F32 && pool->data.dtype != TM_BF16) || pool->positions % 32 != 0 ||
+        pool->positions > BLOCK || a->heads > ROWS * a->kv_heads || a->heads % a->kv_heads != 0)
         return kern_ref_ops.attn_cached(stream, out, q, args);
     size_t mark = stream->used;
     struct job b = {.args = args, .pool = pool, .dim = a->head_dim};
     b.group = a->heads / a->kv_heads;
-    b.padded = simd_round_up(b.dim, VL);
+    b.pairs = pool->data.dtype == TM_BF16;
+    b.size = b.pairs ? 2 : 4;
+    b.padded = kern_round_up(b.dim, b.pairs ? 2 * VL : VL);
     b.q = kern_scratch(stream, (size_t)(ROWS * b.dim) * sizeof(float));
-    b.scores = kern_scratch(stream, (size_t)ROWS * BLOCK * sizeof(float));
+    b.scores = kern_scratch(stream, (size_t)ROWS * LDS * sizeof(float));
     b.sums = kern_scratch(stream, (size_t)(ROWS * b.padded) * sizeof(float));
     b.top = kern_scratch(stream, ROWS * sizeof(float));
     b.total = kern_scratch(stream, ROWS * sizeof(float));
-    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions) * sizeof(float));
-    size_t values = (size_t)(pool->positions * b.padded) * sizeof(float);
+    b.keys = kern_scratch(stream, (size_t)(b.dim * pool->positions * b.size) + 64);
+    size_t values = (size_t)(pool->positions * b.padded * b.size) + 64;
     b.values = kern_scratch(stream, values);
-    memset(b.values, 0, b.dim == b.padded ? 0 : values);
+    memset(b.values, 0, values); /* the columns past dim stay so */
     if (a->bias.kind == TM_BIAS_T5 && args->cache->ancestry != NULL)
         b.bias = kern_scratch(stream, (size_t)(b.group * BLOCK) * sizeof(float));
     for (int32_t s = 0; s < args->step->slots; s++)

@@ -7,6 +7,8 @@
 #include "simd.h"
 #include "softmax.h"
 
+#include <string.h>
+
 enum {
     KEYS = 384,    /* keys in a block: a multiple of TILE_COLS on both instruction sets */
     QUERIES = 512, /* queries that share one pass over the keys */
@@ -28,17 +30,42 @@ struct job {
     float *top, *total;         /* (QUERIES) running maximum and sum of exponentials */
 };
 
+/* Up to four rows of `dim` numbers, beginning at column `at`, as columns of `to`: in blocks of four
+ * by four where there are as many. */
+static void transpose(float *to, int64_t width, const struct tm_tensor *t, int64_t row,
+                      int64_t rows, int64_t at, int64_t dim)
+{
+    typedef float four __attribute__((vector_size(16)));
+    int64_t d = 0;
+    for (; rows == 4 && d + 4 <= dim; d += 4) {
+        four r[4], a, b, c, e;
+        for (int64_t i = 0; i < 4; i++)
+            memcpy(&r[i], kern_row(t, row + i) + at + d, sizeof r[i]);
+        a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5);
+        b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7);
+        c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5);
+        e = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+        r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+        r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+        r[2] = __builtin_shufflevector(b, e, 0, 1, 4, 5);
+        r[3] = __builtin_shufflevector(b, e, 2, 3, 6, 7);
+        for (int64_t i = 0; i < 4; i++)
+            memcpy(to + (d + i) * width, &r[i], sizeof r[i]);
+    }
+    for (; d < dim; d++)
+        for (int64_t i = 0; i < rows; i++)
+            to[d * width + i] = kern_row(t, row + i)[at + d];
+}
+
 /* Zero columns behind the last key and dimension make whole vectors. */
 static void load_keys(const struct job *b, int64_t from, int64_t n)
 {
     for (int64_t p = 0; p < n; p += TILE_COLS) {
-        int64_t keys = TM_MIN(TILE_COLS, n - p), width = simd_round_up(keys, VL);
+        int64_t keys = TM_MIN(TILE_COLS, n - p), width = kern_round_up(keys, VL);
         float *panel = b->keys + p * b->dim;
-        for (int64_t j = 0; j < keys; j++) {
-            const float *k = kern_row(b->k, b->start + from + p + j) + b->kv * b->dim;
-            for (int64_t d = 0; d < b->dim; d++)
-                panel[d * width + j] = k[d];
-        }
+        for (int64_t j = 0; j < keys; j += 4)
+            transpose(panel + j, width, b->k, b->start + from + p + j, TM_MIN(4, keys - j),
+                      b->kv * b->dim, b->dim);
         for (int64_t d = 0; d < b->dim; d++)
             for (int64_t j = keys; j < width; j++)
                 panel[d * width + j] = 0;
@@ -76,7 +103,7 @@ static void visible(const struct job *b, int64_t i, int64_t rows, int64_t from, 
     if (a->causal)
         hi = TM_MIN(hi, i + rows);
     *begin = lo >= hi ? 0 : (lo - from) / TILE_COLS * TILE_COLS;
-    *end = lo >= hi ? 0 : TM_MIN(n, simd_round_up(hi - from, TILE_COLS));
+    *end = lo >= hi ? 0 : TM_MIN(n, kern_round_up(hi - from, TILE_COLS));
 }
 
 /* Which keys query i may not see: all but one run of them, unless there are global rows. */
@@ -125,7 +152,7 @@ static void rows_times_block(const struct job *b, int64_t i, int64_t r, int64_t 
     if (end == 0)
         return;
     for (int64_t p = begin; p < end; p += TILE_COLS) {
-        int64_t width = TM_MIN(TILE_COLS, simd_round_up(n - p, VL));
+        int64_t width = TM_MIN(TILE_COLS, kern_round_up(n - p, VL));
         SIMD(tiles)
         [rows - 1][width / VL - 1](q, b->q->stride, b->keys + p * b->dim, width, b->dim,
                                    b->scores + p, KEYS, false, here);
@@ -193,7 +220,7 @@ enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out
         return TM_UNSUPPORTED;
     size_t mark = stream->used;
     struct job b = {.args = args, .q = q, .k = k, .v = v, .out = out, .dim = args->head_dim};
-    b.padded = simd_round_up(b.dim, VL);
+    b.padded = kern_round_up(b.dim, VL);
     b.masked = args->causal || args->window != 0;
     b.keys = kern_scratch(stream, (size_t)(KEYS * b.dim) * sizeof(float));
     b.values = kern_scratch(stream, (size_t)(KEYS * b.padded) * sizeof(float));

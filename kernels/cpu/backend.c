@@ -1,7 +1,9 @@
 /* The CPU backend: memory, streams and the table of variants. Streams are scratch only; copies
  * happen at once. Nothing here runs per operation. */
 #include "../kern.h"
+#include "../ref/ref.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -83,20 +85,59 @@ static enum tm_status stream_sync(struct tm_stream *s)
     return TM_OK;
 }
 
+static enum tm_status cpu_gemm(struct tm_stream *stream, struct tm_tensor *out,
+                               const struct tm_tensor *x, const struct tm_weight *w,
+                               const struct tm_epilogue *epilogue)
+{
+    const struct kern_cpu *cpu = stream->backend->self;
+    return cpu->gemm[w->dtype].run(stream, out, x, w, epilogue);
+}
+
+/* One name when all are the same. */
+void kern_cpu_name(struct kern_cpu *cpu)
+{
+    const char *f32 = cpu->gemm[TM_F32].name, *bf16 = cpu->gemm[TM_BF16].name;
+    const char *i8 = cpu->gemm[TM_I8].name;
+    if (strcmp(f32, bf16) == 0 && strcmp(f32, i8) == 0)
+        (void)snprintf(cpu->names, sizeof cpu->names, "%s", f32);
+    else
+        (void)snprintf(cpu->names, sizeof cpu->names, "float32 %s, bfloat16 %s, int8 %s", f32, bf16,
+                       i8);
+    cpu->backend.ops.gemm_variant = cpu->names;
+}
+
 /* Best last: each set of variants overrides what it has of those before. */
 static void choose(struct kern_cpu *cpu, uint32_t mask)
 {
+    const struct kern_gemm gemm = {ref_gemm, "ref", 0, 1, 1, 0};
     cpu->backend.ops = kern_ref_ops;
+    cpu->backend.ops.gemm = cpu_gemm;
+    cpu->gemm[TM_F32] = cpu->gemm[TM_BF16] = cpu->gemm[TM_I8] = gemm;
     cpu->epilogue = ref_epilogue;
-    cpu->lanes = 1;
 #ifdef TM_HAVE_X86
     if (mask & TM_ISA_AVX2)
         kern_cpu_init_avx2(cpu);
+    if (mask & TM_ISA_AVXVNNI)
+        kern_gemm_int8_avxvnni(cpu);
     if (mask & TM_ISA_AVX512)
         kern_cpu_init_avx512(cpu);
+    if (mask & TM_ISA_AVX512VNNI)
+        kern_gemm_int8_avx512vnni(cpu);
+    if (mask & TM_ISA_AVX512BF16)
+        kern_gemm_bf16_avx512bf16(cpu);
+#elif defined(TM_HAVE_AARCH64)
+    if (mask & TM_ISA_NEON)
+        kern_cpu_init_neon(cpu);
+    if (mask & TM_ISA_DOTPROD)
+        kern_gemm_int8_dotprod(cpu);
+    if (mask & TM_ISA_I8MM)
+        kern_gemm_int8_i8mm(cpu);
+    if (mask & TM_ISA_BF16)
+        kern_gemm_bf16_bf16(cpu);
 #else
     (void)mask;
 #endif
+    kern_cpu_name(cpu);
 }
 
 enum tm_status kern_cpu_create(uint32_t mask, const char *name, struct kern_cpu **ret_cpu,

@@ -97,10 +97,8 @@ enum tm_status tm_backend_blas(struct tm_backend **ret_backend, struct tm_err *e
     enum tm_status s = kern_cpu_create(tm_cpu_isa(), "blas", &cpu, err);
     if (s != TM_OK)
         return s;
-    cpu->backend.ops.gemm = blas_gemm;
-    cpu->backend.ops.gemm_variant = "blas";
-    cpu->panel = 0; /* weights stay (N, K) */
-    cpu->lanes = 1;
+    cpu->gemm[TM_F32] = (struct kern_gemm){blas_gemm, "blas", 0, 1, 1, 0}; /* weights stay (N, K) */
+    kern_cpu_name(cpu);
     *ret_backend = &cpu->backend;
     return TM_OK;
 }

@@ -3,76 +3,33 @@
  * Rows are taken in blocks that stay in L2, panel by panel; K is cut into slices, and the sums of
  * a block rest in scratch between them. Every output is one chain of fused multiply-adds over k in
  * order: neither blocks nor row tails change a bit. README.md has the measured steps. */
+#include "epilogue.h"
 #include "simd.h"
-#include "simd_math.h"
 
 enum { ROW_BLOCK = 64, K_BLOCK = 384 };
-
-SIMD_INLINE void epilogue(const enum tm_act act, const float *c, int64_t ldc, float *out,
-                          int64_t ldo, int64_t rows, int64_t cols, const float *bias,
-                          const float *residual, int64_t ldr)
-{
-    for (int64_t r = 0; r < rows; r++, c += ldc, out += ldo) {
-        const float *res = residual != NULL ? residual + r * ldr : NULL;
-        int64_t i = 0;
-        for (; i + VL <= cols; i += VL) {
-            vf v = v_load(c + i);
-            if (bias != NULL)
-                v = v_add(v, v_load(bias + i));
-            v = v_act(act, v);
-            if (res != NULL)
-                v = v_add(v, v_load(res + i));
-            v_store(out + i, v);
-        }
-        if (i < cols) {
-            int64_t n = cols - i;
-            vf v = v_loadn(c + i, n);
-            if (bias != NULL)
-                v = v_add(v, v_loadn(bias + i, n));
-            v = v_act(act, v);
-            if (res != NULL)
-                v = v_add(v, v_loadn(res + i, n));
-            v_storen(out + i, n, v);
-        }
-    }
-}
 
 void SIMD(epilogue)(const float *c, int64_t ldc, float *out, int64_t ldo, int64_t rows,
                     int64_t cols, const float *bias, enum tm_act act, const float *residual,
                     int64_t ldr)
 {
-    switch (act) { /* one loop an activation, so that none asks per vector */
-#define CASE(a)                                                                                    \
-    case a:                                                                                        \
-        epilogue(a, c, ldc, out, ldo, rows, cols, bias, residual, ldr);                            \
-        break;
-        CASE(TM_ACT_NONE)
-        CASE(TM_ACT_RELU)
-        CASE(TM_ACT_GELU_ERF)
-        CASE(TM_ACT_GELU_TANH)
-        CASE(TM_ACT_SILU)
-        CASE(TM_ACT_QUICK_GELU)
-        CASE(TM_ACT_TANH)
-#undef CASE
-    default:
-        tm_assert(false); /* not an activation */
-    }
+    const struct simd_sums s = {c, ldc, rows, cols, NULL, NULL, out, ldo, bias, residual, ldr};
+    simd_epilogue(&s, act, false);
 }
 
-/* The sums of `rows` rows of x and one panel into c (rows, TILE_COLS). The rows share the work of
+/* The sums of `rows` rows of x and one panel into c (rows, TILE_COLS). The tiles share the work of
  * fetching the slice that comes next, which lies behind this one, into L2. */
 static void panel_sums(const float *x, int64_t ldx, int64_t rows, const float *panel, int64_t width,
                        int64_t k, float *c)
 {
     simd_tile_fn *const *column = &SIMD(tiles)[0][width / VL - 1];
-    int64_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+    int64_t share = (rows + TILE_ROWS - 1) / TILE_ROWS;
     for (int64_t from = 0; from == 0 || from < k; from += K_BLOCK) {
-        int64_t n = TM_MIN(K_BLOCK, k - from);
+        int64_t n = TM_MIN(K_BLOCK, k - from), m;
         const float *slice = panel + from * width;
         struct simd_ahead ahead = {(const char *)(slice + n * width),
-                                   width * (int64_t)sizeof *slice / tiles};
-        for (int64_t r = 0; r < rows; r += TILE_ROWS, ahead.from += ahead.step * n) {
-            int64_t m = TM_MIN(TILE_ROWS, rows - r);
+                                   width * (int64_t)sizeof *slice / share};
+        for (int64_t r = 0; r < rows; r += m, ahead.from += ahead.step * n) {
+            m = simd_tile_rows(rows - r);
             column[(m - 1) * TILE_VECTORS](x + r * ldx + from, ldx, slice, width, n,
                                            c + r * TILE_COLS, TILE_COLS, from != 0, ahead);
         }
@@ -97,8 +54,8 @@ enum tm_status SIMD(gemm)(struct tm_stream *stream, struct tm_tensor *out,
     for (int64_t r = 0; r < x->rows; r += ROW_BLOCK) {
         int64_t rows = TM_MIN(ROW_BLOCK, x->rows - r);
         for (int64_t p = 0, n = 0; n < w->n; p++, n += TILE_COLS) {
-            panel_sums(kern_row(x, r), x->stride, rows, w->data + n * w->k, kern_panel_width(w, p),
-                       w->k, c);
+            panel_sums(kern_row(x, r), x->stride, rows, (const float *)w->data + n * w->k,
+                       kern_panel_width(w, p), w->k, c);
             SIMD(epilogue)
             (c, TILE_COLS, kern_row(out, r) + n, out->stride, rows, TM_MIN(TILE_COLS, w->n - n),
              e->bias != NULL ? e->bias + n : NULL, e->act,

@@ -25,13 +25,7 @@ enum tm_status SIMD(glu)(struct tm_stream *stream, struct tm_tensor *out, const 
     case a:                                                                                        \
         gate(a, to, from, out->cols);                                                              \
         break;
-            CASE(TM_ACT_NONE)
-            CASE(TM_ACT_RELU)
-            CASE(TM_ACT_GELU_ERF)
-            CASE(TM_ACT_GELU_TANH)
-            CASE(TM_ACT_SILU)
-            CASE(TM_ACT_QUICK_GELU)
-            CASE(TM_ACT_TANH)
+            SIMD_ACTS(CASE)
 #undef CASE
         default:
             tm_assert(false); /* not an activation */

@@ -325,8 +325,8 @@ static enum tm_status run_pass(struct tm_stream *stream, struct pass *pass,
     return TM_OK;
 }
 
-enum tm_status SIMD(logits_topk)(struct tm_stream *stream, const struct tm_tensor *x,
-                                 const struct tm_topk_args *args)
+enum tm_status SIMD(best_logits)(struct tm_stream *stream, const struct tm_tensor *x,
+                                 const struct tm_topk_args *args, bool sampled)
 {
     const struct tm_logits_args *l = &args->logits;
     enum tm_status status = TM_OK;
@@ -345,15 +345,15 @@ enum tm_status SIMD(logits_topk)(struct tm_stream *stream, const struct tm_tenso
         for (; r < l->step->rows && pass.n < TM_MAX(fit, 1); r++) {
             struct row *row = &pass.rows[pass.n];
             bool room = row_init(row, &pass, args, r);
-            if (row->history.decoding->do_sample) {
-                finish_row(row); /* nothing: left to sample_step */
+            if (row->history.decoding->do_sample != sampled) {
+                finish_row(row); /* the other operation's: nothing */
                 continue;
             }
             if (!room && pass.n > 0)
                 break;
             if (!room) { /* more ids than any pass holds */
                 stream->used = mark;
-                return kern_ref_ops.logits_topk(stream, x, args);
+                return sampled ? TM_UNSUPPORTED : kern_ref_ops.logits_topk(stream, x, args);
             }
             if (row->forced >= 0) {
                 forced_row(row);
@@ -366,4 +366,10 @@ enum tm_status SIMD(logits_topk)(struct tm_stream *stream, const struct tm_tenso
     }
     stream->used = mark;
     return status;
+}
+
+enum tm_status SIMD(logits_topk)(struct tm_stream *stream, const struct tm_tensor *x,
+                                 const struct tm_topk_args *args)
+{
+    return SIMD(best_logits)(stream, x, args, false);
 }

@@ -1,5 +1,6 @@
 /* add_norm and embed: rows gathered into out, then normalised in place while they are in L1.
  * Two passes in float32; sums run in four vectors that are added in one fixed order. */
+#include "quantize.h"
 #include "simd.h"
 
 /* Sum over the row of x, or of (x - mean)^2. */
@@ -53,13 +54,16 @@ enum tm_status SIMD(add_norm)(struct tm_stream *stream, struct tm_tensor *out,
                               struct tm_tensor *sum, const struct tm_tensor *x,
                               const struct tm_tensor *residual, const struct tm_norm *norm)
 {
-    (void)stream;
-    if (out->dtype != TM_F32 || x->dtype != TM_F32 || (sum != NULL && sum->dtype != TM_F32) ||
-        (residual != NULL && residual->dtype != TM_F32))
+    const bool quantised = out->dtype == TM_I8;
+    if ((out->dtype != TM_F32 && !quantised) || x->dtype != TM_F32 ||
+        (sum != NULL && sum->dtype != TM_F32) || (residual != NULL && residual->dtype != TM_F32))
         return TM_UNSUPPORTED;
+    size_t mark = stream->used;
+    float *row = quantised ? kern_scratch(stream, (size_t)x->cols * sizeof *row) : NULL;
     for (int64_t r = 0; r < x->rows; r++) {
         const float *a = kern_row(x, r), *b = residual != NULL ? kern_row(residual, r) : NULL;
-        float *to = kern_row(out, r), *keep = sum != NULL ? kern_row(sum, r) : NULL;
+        float *to = quantised ? row : kern_row(out, r);
+        float *keep = sum != NULL ? kern_row(sum, r) : NULL;
         for (int64_t i = 0; i < x->cols; i += VL) {
             int64_t left = TM_MIN(VL, x->cols - i);
             vf v = v_loadn(a + i, left);
@@ -70,7 +74,11 @@ enum tm_status SIMD(add_norm)(struct tm_stream *stream, struct tm_tensor *out,
             v_storen(to + i, left, v);
         }
         normalise(to, x->cols, norm);
+        if (quantised)
+            kern_scales(out)[r] =
+                simd_quantize_row((int8_t *)out->data + r * out->stride, row, x->cols);
     }
+    stream->used = mark;
     return TM_OK;
 }
 

@@ -61,6 +61,16 @@ SIMD_INLINE vf v_gelu(vf x)
     return v_mul(x, v_above(p, x, minus));
 }
 
+/* For loops of their own, so that none asks per vector. */
+#define SIMD_ACTS(X)                                                                               \
+    X(TM_ACT_NONE)                                                                                 \
+    X(TM_ACT_RELU)                                                                                 \
+    X(TM_ACT_GELU_ERF)                                                                             \
+    X(TM_ACT_GELU_TANH)                                                                            \
+    X(TM_ACT_SILU)                                                                                 \
+    X(TM_ACT_QUICK_GELU)                                                                           \
+    X(TM_ACT_TANH)
+
 SIMD_INLINE vf v_act(enum tm_act act, vf x)
 {
     switch (act) {

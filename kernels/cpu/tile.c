@@ -20,7 +20,10 @@ SIMD_INLINE void tile(const int rows, const int vectors, const float *a, int64_t
     }
     for (int64_t i = 0; i < k; i++, b += ldb) {
         vf w[TILE_VECTORS];
-        __builtin_prefetch(ahead.from, 0, 2);
+        SIMD_EACH(l, (vectors * VL * 4 + 63) / 64)
+        {
+            __builtin_prefetch(ahead.from + l * 64L, 0, 2);
+        }
         ahead.from += ahead.step;
         SIMD_EACH(v, vectors)
         {
@@ -52,16 +55,52 @@ SIMD_INLINE void tile(const int rows, const int vectors, const float *a, int64_t
         tile(rows, vectors, a, lda, b, ldb, k, c, ldc, add, ahead);                                \
     }
 
-#ifdef __AVX512F__
-#define ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8)
-#define EACH(r)  TILE(r, 1) TILE(r, 2) TILE(r, 3)
-#define ENTRY(r) {tile_##r##x1, tile_##r##x2, tile_##r##x3},
-#else
-#define ROWS(X)  X(1) X(2) X(3) X(4) X(5) X(6)
-#define EACH(r)  TILE(r, 1) TILE(r, 2)
-#define ENTRY(r) {tile_##r##x1, tile_##r##x2},
-#endif
+SIMD_TILE_ROWS(SIMD_TILE_EACH)
 
-ROWS(EACH)
+simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS] = {SIMD_TILE_ROWS(SIMD_TILE_ENTRY)};
 
-simd_tile_fn *const SIMD(tiles)[TILE_ROWS][TILE_VECTORS] = {ROWS(ENTRY)};
+SIMD_INLINE void tile16(const int rows, const bool add, const float *a, int64_t lda,
+                        const uint16_t *b, int64_t ldb, int64_t k, float *c, int64_t ldc,
+                        struct simd_ahead ahead)
+{
+    vf even[TILE_ROWS], odd[TILE_ROWS];
+    SIMD_EACH(r, rows)
+    {
+        even[r] = add ? v_load(c + r * ldc) : v_zero();
+        odd[r] = add ? v_load(c + r * ldc + VL) : v_zero();
+    }
+    for (int64_t i = 0; i < k; i++, b += ldb) {
+        vf w0, w1;
+        __builtin_prefetch(ahead.from, 0, 2);
+        ahead.from += ahead.step;
+        v_split16(b, &w0, &w1);
+        SIMD_EACH(r, rows)
+        {
+            vf x = v_set1(a[r * lda + i]);
+            even[r] = v_fma(x, w0, even[r]);
+            odd[r] = v_fma(x, w1, odd[r]);
+        }
+    }
+    SIMD_EACH(r, rows)
+    {
+        if (!add)
+            v_interleave(even[r], odd[r], &even[r], &odd[r]);
+        v_store(c + r * ldc, even[r]);
+        v_store(c + r * ldc + VL, odd[r]);
+    }
+}
+
+#define TILE16(rows, name, add)                                                                    \
+    static void tile16_##name##_##rows(const float *a, int64_t lda, const uint16_t *b,             \
+                                       int64_t ldb, int64_t k, float *c, int64_t ldc,              \
+                                       struct simd_ahead ahead)                                    \
+    {                                                                                              \
+        tile16(rows, add, a, lda, b, ldb, k, c, ldc, ahead);                                       \
+    }
+#define EACH16(r)    TILE16(r, set, false) TILE16(r, add, true)
+#define ENTRY_SET(r) tile16_set_##r,
+#define ENTRY_ADD(r) tile16_add_##r,
+SIMD_TILE_ROWS(EACH16)
+
+simd_tile16_fn *const SIMD(tiles16)[2][TILE_ROWS] = {{SIMD_TILE_ROWS(ENTRY_SET)},
+                                                     {SIMD_TILE_ROWS(ENTRY_ADD)}};

@@ -32,7 +32,7 @@ struct search {
  * has one row for all its beams. Missing candidates are -inf. */
 static void merge(const struct search *s)
 {
-    int32_t next[UINT8_MAX + 1] = {0}, beams = s->how->beams, k = s->args->k;
+    int32_t next[DECODED_BEAMS] = {0}, beams = s->how->beams, k = s->args->k;
     for (int32_t i = 0; i < s->keep; i++) {
         struct candidate *best = &s->candidates[i];
         *best = (struct candidate){.sum = -INFINITY};
@@ -94,7 +94,7 @@ static void go_on(const struct search *s)
 {
     struct tm_decoded *d = s->d;
     int32_t beams = s->how->beams, *parent = d->parent + s->state;
-    int32_t ids[UINT8_MAX + 1];
+    int32_t ids[DECODED_BEAMS];
     float *running = d->running + s->state;
     for (int32_t c = 0; c < s->keep; c++)
         if (s->candidates[c].stopped)
@@ -169,7 +169,8 @@ enum tm_status ref_beam_step(struct tm_stream *stream, const struct tm_beam_args
             d->done[s.slot] = d->ended[s.state];
             continue;
         }
-        tm_dassert(s.keep <= args->k && (s.rows == 1 || s.rows == s.how->beams));
+        tm_assert(s.how->beams <= DECODED_BEAMS && s.keep <= args->k);
+        tm_dassert(s.rows == 1 || s.rows == s.how->beams);
         search(&s);
     }
     stream->used = mark;

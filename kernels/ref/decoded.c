@@ -17,9 +17,9 @@ static uint8_t *owners(const struct tm_ancestry *a, int64_t slot, int64_t beam)
 void kern_reorder(const struct tm_decoded *d, const struct tm_ancestry *a, int64_t slot,
                   const int32_t *parent, int32_t beams)
 {
-    int32_t ids[UINT8_MAX + 1];
-    uint8_t from[UINT8_MAX + 1];
-    tm_dassert(beams <= UINT8_MAX + 1);
+    int32_t ids[DECODED_BEAMS];
+    uint8_t from[DECODED_BEAMS];
+    tm_assert(beams <= DECODED_BEAMS);
     for (int32_t t = 0; t < d->lengths[slot]; t++) {
         for (int32_t b = 0; b < beams; b++) {
             ids[b] = kern_beam_ids(d, slot, parent[b])[t];

@@ -4,6 +4,8 @@
 
 #include "../kern.h"
 
+enum { DECODED_BEAMS = UINT8_MAX + 1 }; /* of a slot: what an ancestry's byte can name */
+
 int32_t *kern_beam_ids(const struct tm_decoded *d, int64_t slot, int64_t beam);
 
 /* Beam b of the slot gets the ids and the owners (ancestry, or NULL) of beam parent[b]. */

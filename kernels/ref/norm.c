@@ -40,7 +40,10 @@ enum tm_status ref_add_norm(struct tm_stream *stream, struct tm_tensor *out, str
         for (int64_t c = 0; sum != NULL && c < x->cols; c++)
             kern_put(sum, r, c, row[c]);
         ref_norm(row, x->cols, norm);
-        for (int64_t c = 0; c < x->cols; c++)
+        if (out->dtype == TM_I8)
+            kern_scales(out)[r] =
+                kern_quantize_row((int8_t *)out->data + r * out->stride, row, x->cols);
+        for (int64_t c = 0; out->dtype != TM_I8 && c < x->cols; c++)
             kern_put(out, r, c, row[c]);
     }
     stream->used = mark;

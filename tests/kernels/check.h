@@ -20,7 +20,9 @@ TM_OPS(X)
 #undef X
 void check_gemm_oracle(struct rig oracle); /* now against another gemm, on larger shapes */
 
+uint64_t thread_ns(void); /* processor time of this thread: other processes do not count */
 void bench(struct rig rig, const char *name);
+void bench_decode(struct rig rig, const char *name);
 
 void fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

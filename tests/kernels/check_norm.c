@@ -11,6 +11,23 @@ static struct tm_norm random_norm(int64_t cols, float *weight, float *bias)
                             .eps = 1e-5f};
 }
 
+/* Straight to int8: what quantize_rows makes of the result, to the bit. */
+static void quantised(const struct tm_tensor *x, const struct tm_tensor *residual,
+                      const struct tm_norm *norm, const struct grid *result)
+{
+    GRID got = grid_new(TM_I8, x->rows, x->cols), want = grid_new(TM_I8, x->rows, x->cols);
+    AUTOFREE float *scale = floats(x->rows, 1);
+    AUTOFREE float *want_scale = floats(x->rows, 1);
+    got.t.scale = scale;
+    ok(now.b->ops.add_norm(now.s, &got.t, NULL, x, residual, norm));
+    ok(now.b->ops.quantize_rows(now.s, &want.t, want_scale, &result->t));
+    grid_intact(&got, "int8");
+    same_bits("int8", &got.t, &want.t);
+    for (int64_t r = 0; r < x->rows; r++)
+        if (scale[r] != want_scale[r])
+            fail("row %lld has another scale", (long long)r);
+}
+
 static void one_add_norm(int64_t rows, int64_t cols, float reach)
 {
     GRID x = grid_random(TM_F32, rows, cols, reach);
@@ -31,6 +48,7 @@ static void one_add_norm(int64_t rows, int64_t cols, float reach)
     near_enough("out", &got.t, &want.t, slack, slack);
     ok(now.b->ops.add_norm(now.s, &in_place.t, NULL, &in_place.t, res, &norm));
     same_bits("in place", &in_place.t, &got.t);
+    quantised(&x.t, res, &norm, &got);
     for (int64_t r = 0; r < rows; r++) {
         GRID alone = grid_new(TM_F32, 1, cols);
         struct tm_tensor xr = rows_of(&x, r, 1), expect = rows_of(&got, r, 1);

@@ -70,7 +70,8 @@ static void absent(void)
 #define X(op)                                                                                      \
     static bool changed_##op(const struct tm_ops *seen, const struct tm_ops *ops)                  \
     {                                                                                              \
-        return ops->op != NULL && (seen == NULL || ops->op != seen->op);                           \
+        return ops->op != NULL && (seen == NULL || ops->op != seen->op ||                          \
+                                   strcmp(ops->op##_variant, seen->op##_variant) != 0);            \
     }
 TM_OPS(X)
 #undef X
@@ -112,6 +113,7 @@ static int bench_all(void)
             return 70;
         now = rig_new(b);
         bench(now, tm_isa_name(mask));
+        bench_decode(now, tm_isa_name(mask));
         rig_free(&now);
     }
     return 0;
@@ -132,16 +134,17 @@ int main(int argc, char **argv)
     if (tm_backend_blas(&b, NULL) == TM_OK)
         oracle = rig_new(b);
     struct tm_ops seen = walk(0, NULL, seed);
-    rig_free(&now);
     for (uint32_t bit = 1; bit != 0; bit <<= 1) {
         if ((bit & detected) == 0)
             continue;
+        struct rig before = now; /* its names are still compared */
         mask |= bit;
         seen = walk(mask, &seen, seed);
+        rig_free(&before);
         if (oracle.b != NULL)
             run("gemm", "against OpenBLAS", seed, against_oracle);
-        rig_free(&now);
     }
+    rig_free(&now);
     if (oracle.b != NULL) { /* the blas variant itself; it promises nothing about batches */
         now = oracle;
         keeps_batches = false;

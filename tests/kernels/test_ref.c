@@ -303,10 +303,10 @@ static void backends(void **state)
     (void)state;
     assert_int_equal(tm_backend_cpu(UINT32_MAX, &other, &err),
                      TM_OK); /* never more than is there */
-    assert_string_equal(other->ops.gemm_variant, tm_isa_name(tm_cpu_isa()));
+    assert_non_null(strstr(other->ops.gemm_variant, tm_isa_name(tm_cpu_isa())));
     tm_backend_destroy(other);
     assert_string_equal(b->ops.gemm_variant, "ref");
-    assert_int_equal(b->dev.pack(b, &t, TM_I8, &w, &err), TM_UNSUPPORTED);
+    assert_int_equal(b->dev.pack(b, &t, TM_F16, &w, &err), TM_UNSUPPORTED);
     assert_int_equal(err.status, TM_UNSUPPORTED);
     void *p = b->dev.alloc(b, 5 << 20);
     assert_non_null(p);
@@ -320,7 +320,7 @@ static void backends(void **state)
     err = (struct tm_err){0};
     other = NULL;
     if (tm_backend_blas(&other, &err) == TM_OK) {
-        assert_string_equal(other->ops.gemm_variant, "blas");
+        assert_non_null(strstr(other->ops.gemm_variant, "blas"));
         tm_backend_destroy(other);
     } else {
         assert_int_equal(err.status, TM_UNSUPPORTED);
