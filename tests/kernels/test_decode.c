@@ -209,6 +209,11 @@ static void searches(void **state)
             assert_true(r.length < c->how.max_length);
             beam_step(&r);
             memcpy(parents[r.length - 1], r.parent, sizeof r.parent);
+            for (int32_t b = 0; r.length == c->n + 1 && b < c->how.beams; b++) {
+                assert_int_equal(r.parent[b], 0); /* the only one that has keys and values */
+                assert_memory_equal(r.ids + (ptrdiff_t)b * POSITIONS, c->ids,
+                                    (size_t)c->n * sizeof *c->ids);
+            }
             ancestry_holds(&r, parents);
         }
         for (int32_t b = 0; b < c->how.beams; b++, want += 1 + want[0]) {
@@ -350,6 +355,36 @@ static void guides(void **state)
     }
 }
 
+/* A bad word of three ids is looked for only where three ids stand before, as in transformers. */
+static void bad_words(void **state)
+{
+    static const int32_t row[] = {1, 2, 1, 2}, word[] = {3, 1, 2, 5};
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        const struct decode_case c = {.vocabulary = 12,
+                                      .seed = 4,
+                                      .how = {.beams = 1,
+                                              .prompt = 1,
+                                              .max_length = 9,
+                                              .repetition_penalty = 1,
+                                              .encoder_repetition_penalty = 1,
+                                              .forced_bos_token_id = -1,
+                                              .forced_eos_token_id = -1,
+                                              .bad_words = word,
+                                              .n_bad_words = 4},
+                                      .ids = row,
+                                      .n = i < 2 ? 2 : 4};
+        struct run r;
+        bool found = false;
+        run_init(&r, i % 2, &c);
+        topk(&r, 12);
+        for (int32_t j = 0; j < 12; j++)
+            found |= r.top_ids[j] == 5;
+        assert_int_equal(found, c.n == 2);
+        run_finish(&r);
+    }
+}
+
 /* The first is the known answer of the paper's authors, the second numpy's. */
 static void generator(void **state)
 {
@@ -396,9 +431,9 @@ static void ties(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scores),    cmocka_unit_test(searches), cmocka_unit_test(draws),
-        cmocka_unit_test(samples),   cmocka_unit_test(guides),   cmocka_unit_test(ties),
-        cmocka_unit_test(generator),
+        cmocka_unit_test(scores),    cmocka_unit_test(searches),  cmocka_unit_test(draws),
+        cmocka_unit_test(samples),   cmocka_unit_test(guides),    cmocka_unit_test(ties),
+        cmocka_unit_test(bad_words), cmocka_unit_test(generator),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
