@@ -1,45 +1,59 @@
-/* How many cores this process may use: its affinity mask and its cgroup's cpu.max.
+/* How many cores and how much memory this process may use: its affinity mask, the machine's memory,
+ * and its cgroup's cpu.max and memory.max.
  *
- * cgroup v2 only; without it, or without a limit, the mask alone counts. */
+ * cgroup v2 only; without it, or without a limit, the machine alone counts. */
 #include "engine.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { PATH_ROOM = 4096, MASK_MOST = 1 << 16 };
 
 /* "max 100000" or "150000 100000": quota and period in microseconds, rounded up to cores. */
-static int32_t parse_limit(const char *text)
+static int64_t parse_cores(const char *text)
 {
     long long quota, period;
     if (sscanf(text, "%lld %lld", &quota, &period) != 2 || quota < 1 || period < 1)
         return 0;
-    return (int32_t)TM_MIN((quota + period - 1) / period, INT32_MAX);
+    return TM_MIN((quota + period - 1) / period, INT32_MAX);
 }
 
-static int32_t read_limit(const char *folder)
+/* "max" or bytes. */
+static int64_t parse_bytes(const char *text)
+{
+    long long bytes;
+    return sscanf(text, "%lld", &bytes) == 1 && bytes > 0 ? bytes : 0;
+}
+
+static const struct {
+    const char *file;
+    int64_t (*parse)(const char *text); /* 0: no limit */
+} limits[] = {[LIMIT_CORES] = {"cpu.max", parse_cores}, [LIMIT_MEMORY] = {"memory.max", parse_bytes}};
+
+static int64_t read_limit(const char *folder, enum limit which)
 {
     char path[PATH_ROOM + 16], line[128] = "";
-    snprintf(path, sizeof path, "%s/cpu.max", folder);
+    snprintf(path, sizeof path, "%s/%s", folder, limits[which].file);
     FILE *f = fopen(path, "re");
     if (f == NULL)
         return 0;
     bool got = fgets(line, sizeof line, f) != NULL;
     fclose(f);
-    return got ? parse_limit(line) : 0;
+    return got ? limits[which].parse(line) : 0;
 }
 
-int32_t cores_of_cgroup(const char *mount, const char *path)
+int64_t limit_of_cgroup(enum limit which, const char *mount, const char *path)
 {
     char folder[PATH_ROOM];
-    int32_t least = 0;
+    int64_t least = 0;
     size_t root = strlen(mount);
     if ((size_t)snprintf(folder, sizeof folder, "%s%s", mount, path) >= sizeof folder)
         return 0;
     for (;;) { /* the group, its parent, … the mount itself */
-        int32_t n = read_limit(folder);
+        int64_t n = read_limit(folder, which);
         if (n > 0 && (least == 0 || n < least))
             least = n;
         char *slash = strrchr(folder, '/');
@@ -64,20 +78,33 @@ static int32_t affinity(void)
     return 1;
 }
 
-int32_t tm_engine_cores(void)
+static int64_t own_limit(enum limit which)
 {
     char line[PATH_ROOM];
-    int32_t n = affinity(), limit = 0;
+    int64_t limit = 0;
     FILE *f = fopen("/proc/self/cgroup", "re");
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, "0::", 3) != 0)
             continue;
         line[strcspn(line, "\n")] = '\0';
-        limit = cores_of_cgroup("/sys/fs/cgroup", line + 3);
+        limit = limit_of_cgroup(which, "/sys/fs/cgroup", line + 3);
     }
     if (f != NULL)
         fclose(f);
-    return limit > 0 ? TM_MIN(n, limit) : n;
+    return limit;
+}
+
+int32_t tm_engine_cores(void)
+{
+    int64_t n = affinity(), limit = own_limit(LIMIT_CORES);
+    return (int32_t)(limit > 0 ? TM_MIN(n, limit) : n);
+}
+
+size_t memory_allowed(void)
+{
+    int64_t n = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+    int64_t limit = own_limit(LIMIT_MEMORY);
+    return (size_t)(limit > 0 ? TM_MIN(n, limit) : n);
 }
 
 const char *tm_engine_isa(void)

@@ -2,14 +2,14 @@
  *
  * Open and close run on one thread; the rest as tm_engine.h says. queue.c has submit, collect and
  * cancel, worker.c the batch. */
-#include "engine.h"
+#include "decode.h"
 #include "json_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const struct tm_engine_limits defaults = {.batch_tokens = 2048, .queue = 4096};
+static const struct tm_engine_limits defaults = {.batch_tokens = 2048, .queue = 4096, .decode_rows = 64};
 
 void tm_engine_close(struct tm_engine *e)
 {
@@ -28,13 +28,16 @@ static void closep(struct tm_engine **e)
     tm_engine_close(*e);
 }
 
-static void fill_info(struct tm_engine *e, const char *folder)
+static enum tm_status fill_info(struct tm_engine *e, const char *folder, struct tm_err *err)
 {
+    const char *name = tm_arena_strdup(e->model.arena, folder);
+    if (name == NULL)
+        return tm_err_set(err, TM_NOMEM, "model %s", folder);
     const struct model *m = &e->model;
     const struct config *c = &m->config;
     bool labelled = c->head == TM_HEAD_SEQUENCE || c->head == TM_HEAD_TOKEN;
     e->info = (struct tm_engine_info){
-        .folder = folder,
+        .folder = name,
         .family = c->family->model_type,
         .architecture = c->architecture,
         .head = c->head,
@@ -44,27 +47,63 @@ static void fill_info(struct tm_engine *e, const char *folder)
         .isa = m->isa,
         .threads = e->limits.threads,
         .vocab_size = c->vocab_size,
-        .hidden_size = c->head == TM_HEAD_EMBEDDING ? m->program.out_cols : c->hidden_size,
+        .hidden_size = c->head == TM_HEAD_EMBEDDING ? m->programs.main.out_cols : c->hidden_size,
         .max_length = m->max_length,
         .type_vocab_size = c->type_vocab_size,
         .pad_token_id = c->pad_token_id,
         .n_labels = labelled ? c->n_labels : 0,
         .labels = labelled ? c->labels : NULL,
         .weight_bytes = m->weights.bytes,
+        .encoder_decoder = c->family->shape == SHAPE_ENCODER_DECODER,
+        .generation = c->head == TM_HEAD_GENERATE ? &m->generation : NULL,
     };
+    return TM_OK;
+}
+
+/* Pages of a worker: all that its rows can fill, within the share that there is. */
+static void plan_pages(struct tm_engine *e)
+{
+    int64_t positions = e->positions, sources = e->info.encoder_decoder ? e->model.max_length : 0;
+    int64_t each = (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
+    size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : memory_allowed() / 4;
+    int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model.config));
+    e->pages = (int32_t)TM_MIN(TM_MAX(room, 1), e->limits.decode_rows * each);
+}
+
+static void plan_memory(struct tm_engine *e)
+{
+    struct programs *all = &e->model.programs;
+    e->rows = TM_MAX(e->limits.batch_tokens, e->model.max_length);
+    if (e->info.head == TM_HEAD_GENERATE) {
+        e->positions = config_decoder_positions(&e->model.config);
+        e->rows = TM_MAX(e->rows, TM_MAX(e->positions, e->limits.decode_rows));
+        plan_pages(e);
+    }
+    const struct {
+        struct program *p;
+        int32_t rows;
+    } plans[] = {
+        {&all->main, e->rows}, {&all->prompt, e->rows}, {&all->step, e->limits.decode_rows}};
+    for (size_t i = 0; i < TM_COUNTOF(plans); i++) {
+        struct program *p = plans[i].p;
+        if (p->n_steps > 0)
+            e->slab_bytes =
+                TM_MAX(e->slab_bytes, plan_place(p->buffers, p->n_buffers, plans[i].rows));
+    }
 }
 
 static enum tm_status open_workers(struct tm_engine *e, struct tm_err *err)
 {
     int32_t n = e->limits.threads;
-    e->rows = TM_MAX(e->limits.batch_tokens, e->model.max_length);
-    e->slab_bytes = plan_place(e->model.program.buffers, e->model.program.n_buffers, e->rows);
+    const struct config *c = &e->model.config;
     e->workers = calloc((size_t)n, sizeof *e->workers);
     if (e->workers == NULL)
         return tm_err_set(err, TM_NOMEM, "%d workers", n);
     enum tm_status s = queue_init(&e->queue, e->limits.queue, err);
     for (int32_t i = 0; s == TM_OK && i < n; i++)
         s = worker_init(&e->workers[i], e, err);
+    e->info.pool_bytes =
+        (size_t)n * (e->slab_bytes + (size_t)e->pages * (e->pages > 0 ? kv_page_bytes(c) : 0));
     return s;
 }
 
@@ -85,12 +124,15 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
         e->limits.batch_tokens = defaults.batch_tokens;
     if (e->limits.queue <= 0)
         e->limits.queue = defaults.queue;
+    if (e->limits.decode_rows <= 0)
+        e->limits.decode_rows = defaults.decode_rows;
     enum tm_status s = model_open(folder, base, device, &e->model, err);
     if (s == TM_OK)
+        s = fill_info(e, folder, err);
+    if (s == TM_OK) {
+        plan_memory(e);
         s = open_workers(e, err);
-    const char *name = s == TM_OK ? tm_arena_strdup(e->model.arena, folder) : NULL;
-    if (s == TM_OK && name == NULL)
-        s = tm_err_set(err, TM_NOMEM, "model %s", folder);
+    }
     if (s == TM_BADINPUT) { /* what the JSON reader says of a file; here it is the model's fault */
         s = TM_MODEL;
         if (err != NULL && err->status == TM_BADINPUT)
@@ -98,7 +140,6 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
     }
     if (s != TM_OK)
         return s;
-    fill_info(e, name);
     *ret_engine = TM_TAKE(e);
     return TM_OK;
 }
@@ -127,8 +168,22 @@ enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_
 
 size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids)
 {
-    const struct program *p = &e->model.program;
+    const struct program *p = &e->model.programs.main;
     return (size_t)p->out_cols * (p->per_sequence ? 1 : (size_t)n_ids);
+}
+
+/* A head over a decoder looks at its last eos. */
+static enum tm_status check_eos(const struct tm_engine *e, const struct tm_sequence *seq,
+                                struct tm_err *err)
+{
+    const struct config *c = &e->model.config;
+    if (c->family->shape != SHAPE_ENCODER_DECODER || c->head != TM_HEAD_SEQUENCE)
+        return TM_OK;
+    for (int32_t i = 0; i < seq->n_ids; i++)
+        if (seq->ids[i] == c->eos_token_id)
+            return TM_OK;
+    return tm_err_set(err, TM_BADINPUT, "no eos_token_id %d, the head looks at the last one",
+                      c->eos_token_id);
 }
 
 enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequence *seq,
@@ -146,7 +201,11 @@ enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequenc
         if (seq->ids[i] < 0 || seq->ids[i] >= e->info.vocab_size)
             return tm_err_set(err, TM_BADINPUT, "id %d at %d is outside the vocabulary of %d",
                               seq->ids[i], i, e->info.vocab_size);
-    return TM_OK;
+    if (e->info.head == TM_HEAD_GENERATE) {
+        struct tm_decoding d;
+        return decoding_plan(e, seq, &d, err);
+    }
+    return check_eos(e, seq, err);
 }
 
 /* A share of what waits, so that the last sequences keep all workers busy; results do not depend
@@ -163,6 +222,8 @@ enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_rep
 {
     tm_assert(worker >= 0 && worker < e->limits.threads);
     struct worker *w = &e->workers[worker];
+    if (w->decoder != NULL)
+        return schedule_step(e, w, report, arg);
     pthread_mutex_lock(&e->queue.lock);
     int32_t n = queue_take(&e->queue, budget(e), w->entries);
     pthread_mutex_unlock(&e->queue.lock);

@@ -1,7 +1,8 @@
-/* Opens a model: backend, config.json, modules, adapter, weights, program, in this order.
+/* Opens a model: backend, config.json, modules, adapter, weights, programs, generation's defaults.
  *
  * Called by engine.c on the opening thread. */
 #include "model.h"
+#include "generation.h"
 #include "json_file.h"
 
 #include <stdio.h>
@@ -107,8 +108,10 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
     if (s == TM_OK)
         s = weights_load(&source, m->backend, &m->weights, err);
     if (s == TM_OK)
-        s = program_build(&m->config, source.modules, &m->weights, m->max_length, m->arena,
-                          &m->program, err);
+        s = programs_build(&m->config, source.modules, &m->weights, m->max_length, m->arena,
+                           &m->programs, err);
+    if (s == TM_OK && m->config.head == TM_HEAD_GENERATE)
+        s = generation_read(weights, &m->config, m->arena, &m->generation, err);
     return s;
 }
 

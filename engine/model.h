@@ -1,4 +1,4 @@
-/* An open model: what its folders say, its weights and its layer program. Read only once open. */
+/* An open model: what its folders say, its weights and its layer programs. Read only once open. */
 #ifndef ENGINE_MODEL_H
 #define ENGINE_MODEL_H
 
@@ -10,7 +10,8 @@ struct model {
     struct config config;
     struct modules modules;
     struct weights weights;
-    struct program program;
+    struct programs programs;
+    struct tm_generation generation; /* the folder's */
     int32_t max_length;
     const char *device, *isa; /* as resolved */
 };

@@ -4,7 +4,7 @@
 
 #include "tm_base.h"
 
-enum { PLAN_BUFFERS = 16384 };
+enum { PLAN_BUFFERS = 32768 };
 
 /* One result of a step: rows (tokens or sequences of the batch) x cols float32. */
 struct buffer {

@@ -1,6 +1,6 @@
 /* The interpreter of layer programs: one operation of the backend a step.
  *
- * Called by worker.c on a worker's thread, several at once over one program; everything that
+ * Called by worker.c and decode.c on a worker's thread, several at once over one program; everything that
  * changes lies in the batch. build.c makes the steps. */
 #include "program.h"
 
@@ -20,22 +20,19 @@ static struct tm_tensor columns(const struct tm_tensor *t, int64_t at, int64_t c
 static enum tm_status run_embed(const struct program *p, const struct step *s,
                                 const struct batch *b)
 {
-    const struct weights *w = p->weights;
-    const struct tm_tensor *position = &weights_at(w, SLOT_POSITION, 0)->table;
-    const struct tm_tensor *type = &weights_at(w, SLOT_TYPE, 0)->table;
-    bool absolute = p->config->position_embedding_type == POSITION_ABSOLUTE;
+    const struct embed *e = s->embed;
     struct tm_tensor out = view(p, b, s->out);
     struct tm_embed_args args = {
-        .ids = b->ids,
-        .positions = b->positions,
+        .ids = e->decoder ? b->decoder_ids : b->ids,
+        .positions = e->decoder ? b->decoder_positions : b->positions,
         .types = b->types,
-        .word = &weights_at(w, SLOT_WORD, 0)->table,
-        .position = absolute && position->data != NULL ? position : NULL,
-        .type = type->data != NULL ? type : NULL,
-        .scale = 1,
-        .norm = s->norm,
+        .word = e->word,
+        .position = e->position,
+        .type = e->type,
+        .scale = e->scale,
+        .norm = e->norm,
     };
-    return w->backend->ops.embed(b->stream, &out, &args);
+    return p->weights->backend->ops.embed(b->stream, &out, &args);
 }
 
 static enum tm_status run_gemm(const struct program *p, const struct step *s, const struct batch *b)
@@ -57,28 +54,69 @@ static enum tm_status run_add_norm(const struct program *p, const struct step *s
                                              s->other >= 0 ? &other : NULL, s->norm);
 }
 
-static enum tm_status run_rope(const struct program *p, const struct step *s, const struct batch *b)
+/* Queries, keys and values of a step's buffers. */
+struct qkv {
+    struct tm_tensor q, k, v;
+};
+
+static struct qkv split(const struct program *p, const struct step *s, const struct batch *b)
 {
-    struct tm_tensor qkv = view(p, b, s->in);
-    int32_t width = p->config->hidden_size, heads = p->config->num_attention_heads;
-    struct tm_tensor q = columns(&qkv, 0, width), k = columns(&qkv, width, width);
-    struct tm_qk_args args = {.heads = heads,
-                              .kv_heads = heads,
-                              .head_dim = width / heads,
-                              .positions = b->positions,
-                              .rope = s->rope};
-    return p->weights->backend->ops.qk_prep(b->stream, &q, &k, NULL, &args);
+    const struct tm_attn_args *a = &s->attn->args;
+    int64_t width = (int64_t)a->heads * a->head_dim, kv = (int64_t)a->kv_heads * a->head_dim;
+    int64_t at = s->in == s->other ? width : 0;
+    struct qkv x = {.q = {.data = NULL}};
+    if (s->in >= 0) {
+        struct tm_tensor in = view(p, b, s->in);
+        x.q = columns(&in, 0, width);
+    }
+    if (s->other >= 0) {
+        struct tm_tensor other = view(p, b, s->other);
+        x.k = columns(&other, at, kv);
+        x.v = columns(&other, at + kv, kv);
+    }
+    return x;
+}
+
+static enum tm_status run_qk(const struct program *p, const struct step *s, const struct batch *b)
+{
+    struct qkv x = split(p, s, b);
+    struct tm_qk_args args = {
+        .heads = s->attn->args.heads,
+        .kv_heads = s->attn->args.kv_heads,
+        .head_dim = s->attn->args.head_dim,
+        .positions = b->positions,
+        .rope = s->attn->rope,
+        .q_norm = s->attn->q_norm,
+        .k_norm = s->attn->k_norm,
+        .append = !s->append ? NULL : s->attn->cross ? b->cross : b->self,
+        .append_rows = b->append_rows,
+        .append_positions = b->append_positions,
+        .layer = s->attn->layer,
+    };
+    return p->weights->backend->ops.qk_prep(b->stream, s->in >= 0 ? &x.q : NULL, &x.k, &x.v, &args);
 }
 
 static enum tm_status run_attention(const struct program *p, const struct step *s,
                                     const struct batch *b)
 {
-    struct tm_tensor qkv = view(p, b, s->in), out = view(p, b, s->out);
-    int32_t width = p->config->hidden_size;
-    struct tm_tensor q = columns(&qkv, 0, width), k = columns(&qkv, width, width);
-    struct tm_tensor v = columns(&qkv, 2 * (int64_t)width, width);
-    return p->weights->backend->ops.attn_varlen(b->stream, &out, &q, &k, &v, b->starts, b->n,
-                                                s->attn);
+    struct tm_tensor out = view(p, b, s->out);
+    struct qkv x = split(p, s, b);
+    return p->weights->backend->ops.attn_varlen(b->stream, &out, &x.q, &x.k, &x.v, b->starts, b->n,
+                                                &s->attn->args);
+}
+
+static enum tm_status run_cached(const struct program *p, const struct step *s,
+                                 const struct batch *b)
+{
+    struct tm_tensor out = view(p, b, s->out);
+    struct qkv x = split(p, s, b);
+    struct tm_cached_args args = {
+        .attn = s->attn->args,
+        .cache = s->attn->cross ? b->cross : b->self,
+        .step = b->step,
+        .layer = s->attn->layer,
+    };
+    return p->weights->backend->ops.attn_cached(b->stream, &out, &x.q, &args);
 }
 
 static enum tm_status run_pool(const struct program *p, const struct step *s, const struct batch *b)
@@ -107,11 +145,14 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
         case STEP_ADD_NORM:
             status = run_add_norm(p, s, b);
             break;
-        case STEP_ROPE:
-            status = run_rope(p, s, b);
+        case STEP_QK:
+            status = run_qk(p, s, b);
             break;
         case STEP_ATTENTION:
             status = run_attention(p, s, b);
+            break;
+        case STEP_CACHED:
+            status = run_cached(p, s, b);
             break;
         case STEP_POOL:
             status = run_pool(p, s, b);
@@ -121,7 +162,7 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
             in = view(p, b, s->in);
             out = view(p, b, s->out);
             status = s->op == STEP_GLU ? ops->glu(b->stream, &out, &in, s->act)
-                                       : ops->gather_rows(b->stream, &out, &in, b->starts);
+                                       : ops->gather_rows(b->stream, &out, &in, b->gather);
             break;
         }
     }

@@ -17,6 +17,15 @@ static void append(struct queue *q, struct list *list, int32_t i)
     list->n++;
 }
 
+static void prepend(struct queue *q, struct list *list, int32_t i)
+{
+    q->entries[i].next = list->head;
+    list->head = i;
+    if (list->tail < 0)
+        list->tail = i;
+    list->n++;
+}
+
 static int32_t remove_first(struct queue *q, struct list *list)
 {
     int32_t i = list->head;
@@ -50,6 +59,21 @@ void queue_finish(struct queue *q)
     q->entries = NULL;
 }
 
+int32_t queue_pop(struct queue *q)
+{
+    int32_t i = remove_first(q, &q->waiting);
+    q->waiting_ids -= q->entries[i].seq.n_ids;
+    return i;
+}
+
+void queue_restart(struct queue *q, int32_t entry)
+{
+    pthread_mutex_lock(&q->lock);
+    prepend(q, &q->waiting, entry);
+    q->waiting_ids += q->entries[entry].seq.n_ids;
+    pthread_mutex_unlock(&q->lock);
+}
+
 int32_t queue_take(struct queue *q, int32_t tokens, int32_t *entries)
 {
     int32_t n = 0, used = 0;
@@ -57,9 +81,8 @@ int32_t queue_take(struct queue *q, int32_t tokens, int32_t *entries)
         int32_t len = q->entries[q->waiting.head].seq.n_ids;
         if (n > 0 && len > tokens - used)
             break;
-        entries[n++] = remove_first(q, &q->waiting);
+        entries[n++] = queue_pop(q);
         used += len;
-        q->waiting_ids -= len;
     }
     return n;
 }
@@ -76,7 +99,10 @@ enum tm_status tm_engine_submit(struct tm_engine *e, const struct tm_sequence *s
 {
     struct queue *q = &e->queue;
     tm_assert(tm_engine_fits(e, seq, NULL) == TM_OK);
-    tm_assert(seq->out != NULL && seq->out_size >= tm_engine_output_size(e, seq->n_ids));
+    if (e->info.head == TM_HEAD_GENERATE)
+        tm_assert(seq->generated != NULL);
+    else
+        tm_assert(seq->out != NULL && seq->out_size >= tm_engine_output_size(e, seq->n_ids));
     pthread_mutex_lock(&q->lock);
     enum tm_status s = q->free.n > 0 ? TM_OK : TM_AGAIN;
     if (s == TM_OK) {
@@ -100,6 +126,7 @@ size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max)
         out[n] = (struct tm_answer){.cookie = done->cookie,
                                     .status = done->status,
                                     .n_ids = done->seq.n_ids,
+                                    .n_new = done->n_new,
                                     .step_ns = done->step_ns};
         append(q, &q->free, i);
     }
@@ -111,6 +138,9 @@ void tm_engine_cancel(struct tm_engine *e, uint64_t cookie)
 {
     struct queue *q = &e->queue;
     pthread_mutex_lock(&q->lock);
+    for (int32_t i = 0; i < q->room; i++)
+        if (q->entries[i].decoding && q->entries[i].cookie == cookie)
+            q->entries[i].cancelled = true;
     for (size_t n = q->waiting.n; n > 0; n--) { /* once round: the order stays */
         int32_t i = remove_first(q, &q->waiting);
         if (q->entries[i].cookie != cookie) {

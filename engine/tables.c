@@ -16,17 +16,17 @@ void tables_rope(float *cos, float *sin, int32_t positions, int32_t dims, double
     }
 }
 
-void tables_buckets(int32_t bucket[2 * BUCKET_REACH + 1])
+void tables_buckets(int32_t *bucket, int32_t reach, int32_t count, bool two_sided)
 {
-    const int32_t half = BUCKET_COUNT / 2, exact = half / 2;
-    for (int32_t d = -BUCKET_REACH; d <= BUCKET_REACH; d++) {
-        int32_t n = d < 0 ? -d : d, b = n;
-        if (n >= exact) { /* logarithmic up to BUCKET_REACH */
+    const int32_t side = two_sided ? count / 2 : count, exact = side / 2;
+    for (int32_t d = -reach; d <= reach; d++) {
+        int32_t n = two_sided && d > 0 ? d : d < 0 ? -d : 0, b = n;
+        if (n >= exact) { /* logarithmic up to reach */
             float scaled = logf((float)n / (float)exact) /
-                           (float)log((double)BUCKET_REACH / exact) * (float)(half - exact);
+                           (float)log((double)reach / exact) * (float)(side - exact);
             b = exact + (int32_t)scaled;
-            b = b < half ? b : half - 1;
+            b = b < side ? b : side - 1;
         }
-        bucket[d + BUCKET_REACH] = b + (d > 0 ? half : 0);
+        bucket[d + reach] = b + (two_sided && d > 0 ? side : 0);
     }
 }

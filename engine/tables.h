@@ -2,15 +2,16 @@
 #ifndef ENGINE_TABLES_H
 #define ENGINE_TABLES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* cos and sin (positions, dims / 2) of position * theta^(-2c / dims), all in float32 as the
  * reference computes them. */
 void tables_rope(float *cos, float *sin, int32_t positions, int32_t dims, double theta);
 
-/* Distances past this fall into the last bucket on their side. */
-enum { BUCKET_REACH = 128, BUCKET_COUNT = 32 };
-/* bucket[d + BUCKET_REACH] of d = j - i: T5's bidirectional buckets, as MPNet has them. */
-void tables_buckets(int32_t bucket[2 * BUCKET_REACH + 1]);
+/* T5's buckets of relative positions: bucket[d + reach] of d = j - i, the key's place less the
+ * query's. Distances past `reach` fall into the last bucket on their side. two_sided: half of the
+ * `count` buckets for the keys behind the query (an encoder's), else none (a decoder's). */
+void tables_buckets(int32_t *bucket, int32_t reach, int32_t count, bool two_sided);
 
 #endif

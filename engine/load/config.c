@@ -41,10 +41,20 @@ static const struct key {
     INT(intermediate_size, 1, 1 << 20),
     INT(max_position_embeddings, 1, 1 << 20),
     INT(type_vocab_size, 1, 1024),
-    INT(relative_attention_num_buckets, 1, 1 << 16),
+    INT(decoder_layers, 1, 512),
+    INT(decoder_attention_heads, 1, 1024),
+    INT(decoder_ffn_dim, 1, 1 << 20),
+    INT(num_key_value_heads, 1, 1024),
+    INT(head_dim, 1, 1 << 16),
+    INT(relative_attention_num_buckets, 4, 1 << 16),
+    INT(relative_attention_max_distance, 1, 1 << 20),
     INT(global_attn_every_n_layers, 1, 1024),
     INT(local_attention, 2, 1 << 20),
     FIELD(pad_token_id, KEY_OPTIONAL_ID),
+    FIELD(eos_token_id, KEY_OPTIONAL_ID),
+    FIELD(decoder_start_token_id, KEY_OPTIONAL_ID),
+    FIELD(scale_embedding, KEY_BOOL),
+    FIELD(tie_word_embeddings, KEY_BOOL),
     FIELD(layer_norm_eps, KEY_F64),
     FIELD(global_rope_theta, KEY_F64),
     FIELD(local_rope_theta, KEY_F64),
@@ -127,12 +137,20 @@ static enum tm_status read_word(struct tm_json *j, const struct key *key, void *
     return tm_json_fail(j, TM_UNSUPPORTED, err, "%s \"%s\" is not supported", key->name, text);
 }
 
-/* -1 and null mean none. */
+/* -1 and null mean none; of a list the first counts. */
 static enum tm_status read_optional_id(struct tm_json *j, int32_t *field, struct tm_err *err)
 {
     struct tm_json_event ev;
     int64_t n = -1;
     enum tm_status s = tm_json_next(j, &ev, err);
+    if (s == TM_OK && ev.type == TM_JSON_ARRAY) {
+        s = read_optional_id(j, field, err);
+        while (s == TM_OK && (s = tm_json_next(j, &ev, err)) == TM_OK && ev.type == TM_JSON_NUMBER)
+            ;
+        if (s == TM_OK && ev.type != TM_JSON_ARRAY_END)
+            s = tm_json_fail(j, TM_MODEL, err, "not a list of token ids");
+        return s;
+    }
     if (s != TM_OK)
         return s;
     if (ev.type != TM_JSON_NULL &&
@@ -336,6 +354,7 @@ static const struct {
     {"ForSequenceClassification", TM_HEAD_SEQUENCE, "SEQ_CLS"},
     {"ForTokenClassification", TM_HEAD_TOKEN, "TOKEN_CLS"},
     {"ForQuestionAnswering", TM_HEAD_SPAN, "QUESTION_ANS"},
+    {"ForConditionalGeneration", TM_HEAD_GENERATE, "SEQ_2_SEQ_LM"},
     {"ForMaskedLM", TM_HEAD_EMBEDDING, NULL},
     {"ForPreTraining", TM_HEAD_EMBEDDING, NULL},
 };
@@ -352,7 +371,8 @@ static enum tm_status find_head(struct reading *r, struct tm_err *err)
         if (strncmp(c->architecture, prefix, n) == 0 &&
             strcmp(c->architecture + n, architectures[i].suffix) == 0) {
             c->head = architectures[i].head;
-            return TM_OK;
+            if (family_head(c->family, c->head) != NULL)
+                return TM_OK;
         }
     }
     return tm_err_set(err, TM_UNSUPPORTED, "%s: architecture %s of model_type %s is not supported",
@@ -394,12 +414,19 @@ enum tm_status config_make_labels(struct config *c, int32_t n, struct tm_arena *
 
 static enum tm_status check(const struct config *c, struct tm_err *err)
 {
-    if (c->hidden_size % c->num_attention_heads != 0)
-        return tm_err_set(err, TM_MODEL, "%s: hidden_size %d is no multiple of %d heads", file_name,
-                          c->hidden_size, c->num_attention_heads);
-    if (c->family->rope && c->hidden_size / c->num_attention_heads % 2 != 0)
-        return tm_err_set(err, TM_MODEL, "%s: heads of %d, rotary positions need an even width",
-                          file_name, c->hidden_size / c->num_attention_heads);
+    const struct stack stacks[] = {config_encoder(c), config_decoder(c)};
+    for (size_t i = 0; i < TM_COUNTOF(stacks); i++) {
+        const struct stack *s = &stacks[i];
+        if (c->head_dim == 0 && c->hidden_size % s->heads != 0)
+            return tm_err_set(err, TM_MODEL, "%s: hidden_size %d is no multiple of %d heads",
+                              file_name, c->hidden_size, s->heads);
+        if (s->heads % s->kv_heads != 0)
+            return tm_err_set(err, TM_MODEL, "%s: %d heads are no multiple of %d key-value heads",
+                              file_name, s->heads, s->kv_heads);
+        if (c->family->rope && s->head_dim % 2 != 0)
+            return tm_err_set(err, TM_MODEL, "%s: heads of %d, rotary positions need an even width",
+                              file_name, s->head_dim);
+    }
     if (c->family->pad_offset && c->family->fixed_pad < 0 && c->pad_token_id < 0)
         return tm_err_set(err, TM_MODEL, "%s: pad_token_id is missing, positions count from it",
                           file_name);
@@ -409,12 +436,47 @@ static enum tm_status check(const struct config *c, struct tm_err *err)
     return TM_OK;
 }
 
+static struct stack stack_of(const struct config *c, int32_t first, int32_t layers, int32_t heads)
+{
+    return (struct stack){
+        .first = first,
+        .layers = layers,
+        .heads = heads,
+        .kv_heads = c->num_key_value_heads > 0 ? c->num_key_value_heads : heads,
+        .head_dim = c->head_dim > 0 ? c->head_dim : c->hidden_size / heads,
+    };
+}
+
+struct stack config_encoder(const struct config *c)
+{
+    int32_t layers = c->family->shape == SHAPE_DECODER ? 0 : c->num_hidden_layers;
+    return stack_of(c, 0, layers, c->num_attention_heads);
+}
+
+struct stack config_decoder(const struct config *c)
+{
+    switch (c->family->shape) {
+    case SHAPE_ENCODER:
+        break;
+    case SHAPE_DECODER:
+        return stack_of(c, 0, c->num_hidden_layers, c->num_attention_heads);
+    case SHAPE_ENCODER_DECODER:
+        return stack_of(c, c->num_hidden_layers, c->decoder_layers, c->decoder_attention_heads);
+    }
+    return stack_of(c, 0, 0, c->num_attention_heads);
+}
+
 int32_t config_max_length(const struct config *c)
 {
     const struct family *f = c->family;
     if (!f->pad_offset)
         return c->max_position_embeddings;
     return c->max_position_embeddings - (f->fixed_pad >= 0 ? f->fixed_pad : c->pad_token_id) - 1;
+}
+
+int32_t config_decoder_positions(const struct config *c)
+{
+    return config_max_length(c);
 }
 
 enum tm_status config_read(const char *folder, struct tm_arena *arena, struct config *ret_config,
@@ -435,8 +497,9 @@ enum tm_status config_read(const char *folder, struct tm_arena *arena, struct co
     s = json_file(folder, file_name, read_key, &r, err);
     if (s == TM_OK)
         s = find_head(&r, err);
+    int32_t n_labels = r.num_labels > 0 ? (int32_t)r.num_labels : c.n_labels > 0 ? c.n_labels : 2;
     if (s == TM_OK && c.labels == NULL)
-        s = config_make_labels(&c, r.num_labels > 0 ? (int32_t)r.num_labels : 2, arena, err);
+        s = config_make_labels(&c, n_labels, arena, err);
     if (s == TM_OK)
         s = check(&c, err);
     if (s != TM_OK)

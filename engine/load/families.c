@@ -70,6 +70,39 @@ static const struct tensor_row modernbert_tensors[] = {
     {ROW_END},
 };
 
+static const struct tensor_row bart_tensors[] = {
+    {ROW_TABLE, SLOT_WORD, "shared|encoder.embed_tokens|decoder.embed_tokens|lm_head", "V", "H"},
+    {ROW_TABLE, SLOT_POSITION, "encoder.embed_positions", "O", "H"},
+    {ROW_NORM, SLOT_EMBED_NORM, "encoder.layernorm_embedding", "1", "H"},
+    {ROW_LINEAR, SLOT_QKV, "encoder.layers.{i}.self_attn.q_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_QKV, "encoder.layers.{i}.self_attn.k_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_QKV, "encoder.layers.{i}.self_attn.v_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_ATTN_OUT, "encoder.layers.{i}.self_attn.out_proj", "H", "H"},
+    {ROW_NORM, SLOT_ATTN_NORM, "encoder.layers.{i}.self_attn_layer_norm", "1", "H"},
+    {ROW_LINEAR, SLOT_UP, "encoder.layers.{i}.fc1", "F", "H"},
+    {ROW_LINEAR, SLOT_DOWN, "encoder.layers.{i}.fc2", "H", "F"},
+    {ROW_NORM, SLOT_FFN_NORM, "encoder.layers.{i}.final_layer_norm", "1", "H"},
+    {ROW_END},
+};
+static const struct tensor_row bart_decoder[] = {
+    {ROW_TABLE, SLOT_DECODER_POSITION, "decoder.embed_positions", "O", "H"},
+    {ROW_NORM, SLOT_DECODER_EMBED_NORM, "decoder.layernorm_embedding", "1", "H"},
+    {ROW_LINEAR, SLOT_QKV, "decoder.layers.{i}.self_attn.q_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_QKV, "decoder.layers.{i}.self_attn.k_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_QKV, "decoder.layers.{i}.self_attn.v_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_ATTN_OUT, "decoder.layers.{i}.self_attn.out_proj", "H", "H"},
+    {ROW_NORM, SLOT_ATTN_NORM, "decoder.layers.{i}.self_attn_layer_norm", "1", "H"},
+    {ROW_LINEAR, SLOT_CROSS_Q, "decoder.layers.{i}.encoder_attn.q_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_CROSS_KV, "decoder.layers.{i}.encoder_attn.k_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_CROSS_KV, "decoder.layers.{i}.encoder_attn.v_proj", "H", "H"},
+    {ROW_LINEAR, SLOT_CROSS_OUT, "decoder.layers.{i}.encoder_attn.out_proj", "H", "H"},
+    {ROW_NORM, SLOT_CROSS_NORM, "decoder.layers.{i}.encoder_attn_layer_norm", "1", "H"},
+    {ROW_LINEAR, SLOT_UP, "decoder.layers.{i}.fc1", "G", "H"},
+    {ROW_LINEAR, SLOT_DOWN, "decoder.layers.{i}.fc2", "H", "G"},
+    {ROW_NORM, SLOT_FFN_NORM, "decoder.layers.{i}.final_layer_norm", "1", "H"},
+    {ROW_END},
+};
+
 /* ---- heads ---- */
 
 /* clang-format off */
@@ -115,11 +148,22 @@ static const struct head_row modernbert_heads[] = {
     HEAD_MODERN(TM_HEAD_SPAN, "2"),
 };
 
+static const struct head_row bart_heads[] = {
+    {.head = TM_HEAD_GENERATE,
+     .dense = {{ROW_LINEAR, SLOT_OUTPUT, "shared|encoder.embed_tokens|decoder.embed_tokens|lm_head",
+                "V", "H", BIAS_NEVER, WHEN_TIED},
+               {ROW_LINEAR, SLOT_OUTPUT, "lm_head", "V", "H", BIAS_NEVER, WHEN_UNTIED},
+               {ROW_PLAIN, SLOT_OUTPUT_BIAS, "final_logits_bias", "1", "V", BIAS_NEVER,
+                WHEN_PRESENT}}},
+    HEAD_SEQUENCE("classification_head.dense", TM_ACT_TANH, "classification_head.out_proj"),
+};
+
 /* Heads of pre-training, which nothing here runs; the pooler, where the head does without. */
 static const char *const bert_unused[] = {"pooler.*", "cls.*", NULL};
 static const char *const roberta_unused[] = {"pooler.*", "lm_head.*", NULL};
 static const char *const distilbert_unused[] = {"vocab_transform.*", "vocab_layer_norm.*",
                                                 "vocab_projector.*", NULL};
+static const char *const bart_unused[] = {"lm_head.weight", "final_logits_bias", NULL};
 static const char *const modernbert_unused[] = {"head.*", "decoder.*", NULL};
 
 /* ---- configuration keys that go by another name, or that the family's class does not read ---- */
@@ -138,8 +182,10 @@ static const struct key_alias distilbert_aliases[] = {
     {"intermediate_size", NULL},
     {NULL, NULL},
 };
-static const struct key_alias mpnet_aliases[] = {
-    {"type_vocab_size", NULL}, {"position_embedding_type", NULL}, {NULL, NULL}};
+static const struct key_alias mpnet_aliases[] = {{"type_vocab_size", NULL},
+                                                 {"position_embedding_type", NULL},
+                                                 {"relative_attention_max_distance", NULL},
+                                                 {NULL, NULL}};
 static const struct key_alias modernbert_aliases[] = {
     {"hidden_activation", "hidden_act"},
     {"norm_eps", "layer_norm_eps"},
@@ -148,6 +194,25 @@ static const struct key_alias modernbert_aliases[] = {
     {"type_vocab_size", NULL},
     {"position_embedding_type", NULL},
     {"hidden_act", NULL},
+    {NULL, NULL},
+};
+
+static const struct key_alias bart_aliases[] = {
+    {"d_model", "hidden_size"},
+    {"encoder_layers", "num_hidden_layers"},
+    {"encoder_attention_heads", "num_attention_heads"},
+    {"encoder_ffn_dim", "intermediate_size"},
+    {"activation_function", "hidden_act"},
+    {"hidden_size", NULL},
+    {"num_hidden_layers", NULL},
+    {"num_attention_heads", NULL},
+    {"intermediate_size", NULL},
+    {"hidden_act", NULL},
+    {"type_vocab_size", NULL},
+    {"position_embedding_type", NULL},
+    {"layer_norm_eps", NULL},
+    {"num_key_value_heads", NULL},
+    {"head_dim", NULL},
     {NULL, NULL},
 };
 
@@ -219,13 +284,15 @@ static const struct family families[] = {
                   .max_position_embeddings = 512,
                   .layer_norm_eps = 1e-12,
                   .pad_token_id = 1,
-                  .relative_attention_num_buckets = 32},
+                  .relative_attention_num_buckets = 32,
+                  .relative_attention_max_distance = 128},
      .aliases = mpnet_aliases,
      .tensors = mpnet_tensors,
      .heads = roberta_heads,
      .n_heads = TM_COUNTOF(roberta_heads),
      .unused = roberta_unused,
      .pad_offset = true,
+     .fixed_buckets = 32,
      .fixed_pad = 1 /* the class does not ask the configuration */},
     {.model_type = "modernbert",
      .class_prefix = "ModernBert",
@@ -252,6 +319,36 @@ static const struct family families[] = {
      .pre_norm = true,
      .gated = true,
      .rope = true,
+     .fixed_pad = -1},
+    {.model_type = "bart",
+     .class_prefix = "Bart",
+     .prefix = "model.",
+     .defaults = {.vocab_size = 50265,
+                  .hidden_size = 1024,
+                  .num_hidden_layers = 12,
+                  .num_attention_heads = 16,
+                  .intermediate_size = 4096,
+                  .decoder_layers = 12,
+                  .decoder_attention_heads = 16,
+                  .decoder_ffn_dim = 4096,
+                  .hidden_act = TM_ACT_GELU_ERF,
+                  .max_position_embeddings = 1024,
+                  .layer_norm_eps = 1e-5,
+                  .tie_word_embeddings = true,
+                  .n_labels = 3,
+                  .pad_token_id = 1,
+                  .bos_token_id = 0,
+                  .eos_token_id = 2,
+                  .decoder_start_token_id = 2,
+                  .forced_eos_token_id = 2},
+     .aliases = bart_aliases,
+     .tensors = bart_tensors,
+     .decoder = bart_decoder,
+     .heads = bart_heads,
+     .n_heads = TM_COUNTOF(bart_heads),
+     .unused = bart_unused,
+     .shape = SHAPE_ENCODER_DECODER,
+     .position_offset = 2,
      .fixed_pad = -1},
 };
 
@@ -284,6 +381,8 @@ void family_names(char *out, size_t size)
 
 int64_t family_size(const struct config *c, const char *symbol)
 {
+    const struct stack s =
+        c->family->shape == SHAPE_ENCODER ? config_encoder(c) : config_decoder(c);
     const struct {
         char symbol;
         int64_t size;
@@ -292,11 +391,15 @@ int64_t family_size(const struct config *c, const char *symbol)
         {'V', c->vocab_size},
         {'H', c->hidden_size},
         {'F', c->intermediate_size},
+        {'G', c->decoder_ffn_dim},
         {'P', c->max_position_embeddings},
+        {'O', c->max_position_embeddings + c->family->position_offset},
         {'T', c->type_vocab_size},
         {'L', c->n_labels},
         {'A', c->num_attention_heads},
-        {'D', c->hidden_size / c->num_attention_heads},
+        {'D', s.head_dim},
+        {'Q', (int64_t)s.heads * s.head_dim},
+        {'K', (int64_t)s.kv_heads * s.head_dim},
         {'B', c->relative_attention_num_buckets},
         {'R', 2 * (int64_t)c->max_position_embeddings - 1},
     };

@@ -6,7 +6,8 @@
 
 #include "config.h"
 
-/* Where the engine keeps a weight. Those from SLOT_QKV on exist once a layer. */
+/* Where the engine keeps a weight. Those from SLOT_QKV on exist once a layer; a decoder's layers
+ * come after the encoder's. */
 enum slot {
     SLOT_WORD,
     SLOT_POSITION,
@@ -14,6 +15,13 @@ enum slot {
     SLOT_EMBED_NORM,
     SLOT_RELATIVE_BIAS, /* T5 buckets, shared by the layers */
     SLOT_FINAL_NORM,
+    SLOT_DECODER_WORD, /* not there: SLOT_WORD serves both sides */
+    SLOT_DECODER_POSITION,
+    SLOT_DECODER_EMBED_NORM,
+    SLOT_DECODER_RELATIVE_BIAS,
+    SLOT_DECODER_FINAL_NORM,
+    SLOT_OUTPUT, /* hidden to vocabulary */
+    SLOT_OUTPUT_BIAS,
     SLOT_HEAD_0, /* up to three dense layers after the last one, and the norms behind them */
     SLOT_HEAD_1,
     SLOT_HEAD_2,
@@ -25,6 +33,12 @@ enum slot {
     SLOT_DOWN,
     SLOT_FFN_NORM,
     SLOT_DISTANCE, /* relative_key */
+    SLOT_Q_NORM,   /* over a head, before rotary positions */
+    SLOT_K_NORM,
+    SLOT_CROSS_Q,
+    SLOT_CROSS_KV,
+    SLOT_CROSS_OUT,
+    SLOT_CROSS_NORM,
     SLOT_COUNT
 };
 
@@ -33,16 +47,26 @@ enum row_kind {
     ROW_LINEAR, /* name.weight (rows, cols) and name.bias (rows) */
     ROW_NORM,   /* name.weight (cols) and name.bias (cols); gamma and beta in old files */
     ROW_TABLE,  /* name.weight (rows, cols) */
+    ROW_PLAIN,  /* name (rows, cols) */
 };
 
 enum bias_rule { BIAS_YES, BIAS_NEVER, BIAS_ATTENTION, BIAS_MLP, BIAS_NORM, BIAS_CLASSIFIER };
 
-enum when { WHEN_ALWAYS, WHEN_NOT_FIRST, WHEN_RELATIVE_KEY }; /* layers that have the tensor */
+enum when { /* layers and models that have the tensor */
+            WHEN_ALWAYS,
+            WHEN_NOT_FIRST,
+            WHEN_RELATIVE_KEY,
+            WHEN_TIED,
+            WHEN_UNTIED,
+            WHEN_PRESENT
+};
 
-/* One tensor or pair of tensors of a file. {i} in a name is the layer. Sizes are symbols, with a
- * factor: V vocabulary, H hidden, F intermediate, P positions, T types, L labels, A heads, D width
- * of a head, B buckets, R relative distances. Rows of one slot that follow one another are
- * concatenated, as query, key and value are. */
+/* One tensor or pair of tensors of a file. {i} in a name is the layer, counted from 0 on either
+ * side; names of which a file has some are separated by "|", the first one found counts. Sizes are
+ * symbols, with a factor: V vocabulary, H hidden, F intermediate, G the decoder's intermediate, P
+ * positions, O positions with position_offset, T types, L labels, A heads, D width of a head, Q
+ * width of all heads, K of all key-value heads, B buckets, R relative distances. Rows of one slot
+ * that follow one another under one condition are concatenated, as query, key and value are. */
 struct tensor_row {
     enum row_kind kind;
     enum slot slot;
@@ -62,19 +86,27 @@ struct key_alias {
     const char *theirs, *ours; /* ours NULL: the family does not read this key */
 };
 
+enum shape { SHAPE_ENCODER, SHAPE_ENCODER_DECODER, SHAPE_DECODER };
+
 struct family {
     const char *model_type;   /* of config.json, and the family's name */
     const char *class_prefix; /* "Bert" of BertForSequenceClassification */
     const char *prefix;       /* of tensor names where a head is on top; may be absent in files */
     struct config defaults;
     const struct key_alias *aliases;  /* ends with NULL */
-    const struct tensor_row *tensors; /* ends with ROW_END */
+    const struct tensor_row *tensors; /* the model's and the encoder's; ends with ROW_END */
+    const struct tensor_row *decoder; /* NULL: none */
     const struct head_row *heads;     /* n_heads */
     int32_t n_heads;
     const char *const *unused; /* patterns of tensors that a base model may carry; ends with NULL */
+    enum shape shape;
+    int32_t position_offset; /* row of the position table where position 0 is */
     bool types;      /* the second part of a pair has token type 1; RoBERTa's has type 0 as well */
     bool pre_norm;   /* norms before attention and feed-forward, and one at the end */
     bool gated;      /* feed-forward: act(a) * b */
+    bool rms;        /* norms without mean */
+    bool unscaled;   /* attention without 1 / sqrt(width of a head) */
+    int32_t fixed_buckets; /* of relative positions, whatever the configuration says; 0: its own */
     bool rope;       /* rotary positions, some layers local */
     bool pad_offset; /* positions count from pad_token_id + 1, pads stay at pad_token_id */
     int32_t fixed_pad; /* that id where it is not the configuration's; -1: it is */

@@ -26,6 +26,7 @@ struct loader {
     const char *prefix; /* of names, where the file has it */
     float *host;        /* staging, grows to the largest matrix */
     size_t room;
+    int32_t first; /* number of the first layer of the side that is being loaded */
 };
 
 /* ---- memory ---- */
@@ -35,6 +36,12 @@ struct slot_value *weights_at(const struct weights *w, enum slot slot, int32_t l
     return slot < SLOT_QKV
                ? &w->slots[slot]
                : &w->slots[SLOT_QKV + layer * (SLOT_COUNT - SLOT_QKV) + (slot - SLOT_QKV)];
+}
+
+static struct slot_value *slot_at(const struct loader *l, const struct tensor_row *row,
+                                  int32_t layer)
+{
+    return weights_at(l->w, row->slot, l->first + layer);
 }
 
 static size_t slot_count(int32_t layers)
@@ -91,15 +98,19 @@ static float *staging(struct loader *l, int64_t floats)
 
 /* ---- finding tensors ---- */
 
-/* "layer.{i}.query" of layer 3 with ".weight" → "layer.3.query.weight" */
-static void expand(char out[NAME_ROOM], const char *pattern, int32_t layer, const char *suffix)
+/* "layer.{i}.query" of layer 3 with ".weight" → "layer.3.query.weight". Of names separated by "|"
+ * the first; returns the others, or NULL. */
+static const char *expand(char out[NAME_ROOM], const char *pattern, int32_t layer,
+                          const char *suffix)
 {
+    int n = (int)strcspn(pattern, "|");
     const char *mark = strstr(pattern, "{i}");
-    if (mark == NULL)
-        snprintf(out, NAME_ROOM, "%s%s", pattern, suffix);
+    if (mark == NULL || mark - pattern > n)
+        snprintf(out, NAME_ROOM, "%.*s%s", n, pattern, suffix);
     else
-        snprintf(out, NAME_ROOM, "%.*s%d%s%s", (int)(mark - pattern), pattern, layer, mark + 3,
-                 suffix);
+        snprintf(out, NAME_ROOM, "%.*s%d%.*s%s", (int)(mark - pattern), pattern, layer,
+                 n - (int)(mark + 3 - pattern), mark + 3, suffix);
+    return pattern[n] == '|' ? pattern + n + 1 : NULL;
 }
 
 /* With the family's prefix, or without as exports of bare models have it. */
@@ -118,17 +129,26 @@ static const struct tensor *find_in(struct source *src, const char *prefix, cons
     return t;
 }
 
-static const struct tensor *find(struct loader *l, const char *name, struct source **ret_source)
+/* The tensor of a row, and the name it was found by (else the first). */
+static const struct tensor *find(struct loader *l, const char *pattern, int32_t layer,
+                                 const char *suffix, char name[NAME_ROOM],
+                                 struct source **ret_source)
 {
     const struct tensor *found = NULL;
-    for (int i = 0; i < l->n_sources; i++) {
-        /* A tensor that is replaced is known too. */
-        const struct tensor *t = find_in(&l->sources[i], l->prefix, name);
-        if (t != NULL && found == NULL) {
-            found = t;
-            *ret_source = &l->sources[i];
+    char other[NAME_ROOM], *to = name;
+    for (const char *rest = pattern; rest != NULL; to = found != NULL ? other : to) {
+        rest = expand(to, rest, layer, suffix);
+        for (int i = 0; i < l->n_sources; i++) {
+            /* A tensor that is replaced, or there twice, is known too. */
+            const struct tensor *t = find_in(&l->sources[i], l->prefix, to);
+            if (t != NULL && found == NULL) {
+                found = t;
+                *ret_source = &l->sources[i];
+            }
         }
     }
+    if (found == NULL)
+        expand(name, pattern, layer, suffix);
     return found;
 }
 
@@ -166,14 +186,10 @@ static enum tm_status keep_vector(struct loader *l, const struct tensor_row *row
     if (host == NULL)
         return tm_err_set(err, TM_NOMEM, "weights");
     const struct tensor *t = NULL;
-    if (legacy != NULL) {
-        expand(name, row->name, layer, legacy);
-        t = find(l, name, &src);
-    }
-    if (t == NULL) {
-        expand(name, row->name, layer, suffix);
-        t = find(l, name, &src);
-    }
+    if (legacy != NULL)
+        t = find(l, row->name, layer, legacy, name, &src);
+    if (t == NULL)
+        t = find(l, row->name, layer, suffix, name, &src);
     enum tm_status s = read_tensor(l, name, t, src, 1, 1, n, host, err);
     if (s == TM_OK &&
         (*ret = weights_keep(l->w, l->stream, host, (size_t)n * sizeof *host)) == NULL)
@@ -187,14 +203,15 @@ static enum tm_status load_norm(struct loader *l, const struct tensor_row *row, 
                                 struct tm_err *err)
 {
     const struct config *c = l->from->config;
-    struct tm_norm *norm = &weights_at(l->w, row->slot, layer)->norm;
+    struct tm_norm *norm = &slot_at(l, row, layer)->norm;
     int64_t n = family_size(c, row->cols);
     float *weight = NULL, *bias = NULL;
     enum tm_status s = keep_vector(l, row, layer, ".weight", ".gamma", n, &weight, err);
     if (s == TM_OK && family_bias(c, row->bias))
         s = keep_vector(l, row, layer, ".bias", ".beta", n, &bias, err);
     if (s == TM_OK)
-        *norm = (struct tm_norm){TM_NORM_LAYER, weight, bias, (float)c->layer_norm_eps};
+        *norm = (struct tm_norm){c->family->rms ? TM_NORM_RMS : TM_NORM_LAYER, weight, bias,
+                                 (float)c->layer_norm_eps};
     return s;
 }
 
@@ -205,8 +222,8 @@ static enum tm_status load_table(struct loader *l, const struct tensor_row *row,
     struct source *src = NULL;
     int64_t rows = family_size(l->from->config, row->rows);
     int64_t cols = family_size(l->from->config, row->cols), n = rows * cols;
-    expand(name, row->name, layer, ".weight");
-    const struct tensor *t = find(l, name, &src);
+    const char *suffix = row->kind == ROW_PLAIN ? "" : ".weight";
+    const struct tensor *t = find(l, row->name, layer, suffix, name, &src);
     enum tm_status s = read_tensor(l, name, t, src, 2, rows, cols, NULL, err);
     if (s != TM_OK)
         return s;
@@ -222,8 +239,7 @@ static enum tm_status load_table(struct loader *l, const struct tensor_row *row,
             s = tm_err_set(err, TM_DEVICE, "tensor %s", name);
     }
     if (s == TM_OK)
-        weights_at(l->w, row->slot, layer)->table =
-            (struct tm_tensor){table, TM_F32, rows, cols, cols, NULL};
+        slot_at(l, row, layer)->table = (struct tm_tensor){table, TM_F32, rows, cols, cols, NULL};
     return s;
 }
 
@@ -258,8 +274,7 @@ static enum tm_status load_part(struct loader *l, const struct tensor_row *row, 
 {
     char name[NAME_ROOM];
     struct source *src = NULL;
-    expand(name, row->name, layer, ".weight");
-    const struct tensor *t = find(l, name, &src);
+    const struct tensor *t = find(l, row->name, layer, ".weight", name, &src);
     enum tm_status s = read_tensor(l, name, t, src, 2, rows, cols, w, err);
     if (s == TM_OK) {
         expand(name, row->name, layer, "");
@@ -267,8 +282,7 @@ static enum tm_status load_part(struct loader *l, const struct tensor_row *row, 
     }
     if (s == TM_OK && bias != NULL) {
         src = NULL;
-        expand(name, row->name, layer, ".bias");
-        t = find(l, name, &src);
+        t = find(l, row->name, layer, ".bias", name, &src);
         s = read_tensor(l, name, t, src, 1, 1, rows, bias, err);
     }
     return s;
@@ -311,15 +325,30 @@ static enum tm_status load_linear(struct loader *l, const struct tensor_row *row
         at += part;
     }
     return s != TM_OK ? s
-                      : keep_linear(l, &weights_at(l->w, row->slot, layer)->linear, w, rows, cols,
-                                    has_bias, row->name, err);
+                      : keep_linear(l, &slot_at(l, row, layer)->linear, w, rows, cols, has_bias,
+                                    row->name, err);
 }
 
-static bool row_applies(const struct loader *l, const struct tensor_row *row, int32_t layer)
+static bool row_applies(struct loader *l, const struct tensor_row *row, int32_t layer)
 {
-    return row->when == WHEN_ALWAYS || (row->when == WHEN_NOT_FIRST && layer > 0) ||
-           (row->when == WHEN_RELATIVE_KEY &&
-            l->from->config->position_embedding_type != POSITION_ABSOLUTE);
+    const struct config *c = l->from->config;
+    char name[NAME_ROOM];
+    struct source *src = NULL;
+    switch (row->when) {
+    case WHEN_ALWAYS:
+        break;
+    case WHEN_NOT_FIRST:
+        return layer > 0;
+    case WHEN_RELATIVE_KEY:
+        return c->position_embedding_type != POSITION_ABSOLUTE;
+    case WHEN_TIED:
+    case WHEN_UNTIED:
+        return c->tie_word_embeddings == (row->when == WHEN_TIED);
+    case WHEN_PRESENT:
+        return find(l, row->name, layer, row->kind == ROW_PLAIN ? "" : ".weight", name, &src) !=
+               NULL;
+    }
+    return true;
 }
 
 /* The rows that belong to a layer, or with layer -1 those of the model as a whole. */
@@ -329,7 +358,8 @@ static enum tm_status load_rows(struct loader *l, const struct tensor_row *rows,
     enum tm_status s = TM_OK;
     for (const struct tensor_row *row = rows; s == TM_OK && row->kind != ROW_END;) {
         int n = 1;
-        while (row->kind == ROW_LINEAR && row[n].kind == ROW_LINEAR && row[n].slot == row->slot)
+        while (row->kind == ROW_LINEAR && row[n].kind == ROW_LINEAR && row[n].slot == row->slot &&
+               row[n].when == row->when)
             n++;
         if ((row->slot >= SLOT_QKV) == (layer >= 0) && row_applies(l, row, layer))
             s = row->kind == ROW_LINEAR ? load_linear(l, row, n, layer, err)
@@ -438,13 +468,23 @@ static enum tm_status load_dense(struct loader *l, int i, struct tm_err *err)
 
 /* ---- everything ---- */
 
+static enum tm_status load_stack(struct loader *l, const struct tensor_row *rows,
+                                 const struct stack stack, struct tm_err *err)
+{
+    enum tm_status s = load_rows(l, rows, -1, err);
+    l->first = stack.first;
+    for (int32_t i = 0; s == TM_OK && i < stack.layers; i++)
+        s = load_rows(l, rows, i, err);
+    return s;
+}
+
 static enum tm_status load_all(struct loader *l, struct tm_err *err)
 {
     const struct config *c = l->from->config;
     const struct head_row *head = family_head(c->family, c->head);
-    enum tm_status s = load_rows(l, c->family->tensors, -1, err);
-    for (int32_t i = 0; s == TM_OK && i < c->num_hidden_layers; i++)
-        s = load_rows(l, c->family->tensors, i, err);
+    enum tm_status s = load_stack(l, c->family->tensors, config_encoder(c), err);
+    if (s == TM_OK && c->family->decoder != NULL)
+        s = load_stack(l, c->family->decoder, config_decoder(c), err);
     if (s == TM_OK)
         s = load_rows(l, head->dense, -1, err);
     for (int i = 0; s == TM_OK && i < l->n_sources; i++)
@@ -462,7 +502,9 @@ enum tm_status weights_load(const struct weights_source *from, struct tm_backend
     struct weights *w = ret_weights;
     struct loader l = {.from = from, .w = w, .prefix = from->config->family->prefix};
     TM_CLEANUP(tensors_closep) struct tensor_set *base = NULL;
-    *w = (struct weights){.backend = backend, .layers = from->config->num_hidden_layers};
+    *w = (struct weights){.backend = backend,
+                          .layers = config_encoder(from->config).layers +
+                                    config_decoder(from->config).layers};
     enum tm_status s = tensors_open(from->folder, "model", &base, err);
     if (s == TM_OK)
         s = backend->dev.stream_create(backend, 0, &l.stream, err);

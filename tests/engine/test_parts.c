@@ -65,23 +65,25 @@ static void test_cgroup(void **arg)
     snprintf(a, sizeof a, "%s/a", root);
     snprintf(b, sizeof b, "%s/a/b", root);
     assert_int_equal(mkdir(a, 0700) + mkdir(b, 0700), 0);
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 0); /* no file: no limit */
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 0); /* no file: no limit */
     put(b, "max 100000\n");
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 0);
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 0);
     put(b, "250000 100000\n");
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 3); /* 2.5, rounded up */
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 3); /* 2.5, rounded up */
     put(b, "5000 100000\n");
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 1);
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 1);
     put(b, "800000 100000\n");
     put(a, "400000 100000\n"); /* the group above is tighter */
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 4);
-    assert_int_equal(cores_of_cgroup(root, "/"), 0);
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 4);
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/"), 0);
     put(a, "nonsense\n");
-    assert_int_equal(cores_of_cgroup(root, "/a/b"), 8);
+    assert_int_equal(limit_of_cgroup(LIMIT_CORES, root, "/a/b"), 8);
     assert_true(tm_engine_cores() >= 1);
     snprintf(command, sizeof command, "rm -r %s", root);
     assert_int_equal(system(command), 0);
 }
+
+enum { BUCKET_REACH = 128 };
 
 /* Values of the reference's relative_position_bucket, j - i, at the edges of buckets. */
 static void test_buckets(void **arg)
@@ -94,7 +96,7 @@ static void test_buckets(void **arg)
         {8, 24},   {16, 26},  {64, 30},  {128, 31},
     };
     int32_t bucket[2 * BUCKET_REACH + 1];
-    tables_buckets(bucket);
+    tables_buckets(bucket, BUCKET_REACH, 32, true);
     for (size_t i = 0; i < TM_COUNTOF(expected); i++)
         assert_int_equal(bucket[expected[i][0] + BUCKET_REACH], expected[i][1]);
 }
