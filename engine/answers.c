@@ -43,7 +43,8 @@ enum tm_status answer_write(struct worker *w, struct tm_engine *e, int32_t slot)
     for (int32_t i = 0; s == TM_OK && i < g->num_return_sequences; i++) {
         struct tm_generated *to = &entry->seq.generated[i];
         s = read_row(w, e, slot + i, search, to);
-        if (s == TM_OK && to->n_ids <= how->prompt) /* nothing came out: no number among the scores */
+        if (s == TM_OK &&
+            to->n_ids <= how->prompt) /* nothing came out: no number among the scores */
             s = TM_MODEL;
         if (!search)
             to->score = 0;

@@ -79,8 +79,7 @@ static void make_self(const struct maker *m, const struct stack *s, bool decoder
 static void make_cross(const struct maker *m, const struct stack *s)
 {
     for (int32_t i = 0; i < s->layers; i++)
-        m->b->all->cross[i] =
-            (struct attention){.args = args_of(m, s), .cross = true, .layer = i};
+        m->b->all->cross[i] = (struct attention){.args = args_of(m, s), .cross = true, .layer = i};
 }
 
 static enum tm_status make_buckets(struct maker *m, bool decoder, struct tm_err *err)
@@ -92,8 +91,8 @@ static enum tm_status make_buckets(struct maker *m, bool decoder, struct tm_err 
     if (weights_at(m->b->w, slot, 0)->table.data == NULL)
         return TM_OK;
     if (count < fixed)
-        return tm_err_set(err, TM_MODEL,
-                          "relative_attention_num_buckets is %d, the class uses %d", count, fixed);
+        return tm_err_set(err, TM_MODEL, "relative_attention_num_buckets is %d, the class uses %d",
+                          count, fixed);
     if (fixed > 0)
         count = fixed;
     if (reach <= count / 2)

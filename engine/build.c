@@ -193,7 +193,8 @@ static void make_embed(struct builder *b)
             .type = type->data != NULL ? type : NULL,
             .norm = norm->kind != TM_NORM_NONE ? norm : NULL,
             .scale = b->c->scale_embedding ? (float)sqrt(b->c->hidden_size) : 1,
-            .decoder = decoder != 0 && b->p == &b->all->main,
+            .decoder = decoder != 0 && b->c->family->shape == SHAPE_ENCODER_DECODER &&
+                       b->c->head != TM_HEAD_GENERATE,
         };
     }
 }
@@ -282,9 +283,9 @@ static enum tm_status check_ops(const struct builder *b, struct tm_err *err)
                ops->attn_varlen != NULL && ops->pool_classify != NULL && ops->gather_rows != NULL &&
                (!b->c->family->gated || ops->glu != NULL) &&
                (!b->c->family->rope || ops->qk_prep != NULL) &&
-               (!generates || (ops->qk_prep != NULL && ops->attn_cached != NULL &&
-                               ops->logits_topk != NULL && ops->beam_step != NULL &&
-                               ops->sample_step != NULL));
+               (!generates ||
+                (ops->qk_prep != NULL && ops->attn_cached != NULL && ops->logits_topk != NULL &&
+                 ops->beam_step != NULL && ops->sample_step != NULL));
     return has ? TM_OK
                : tm_err_set(err, TM_UNSUPPORTED, "backend %s does not run %s models",
                             b->w->backend->name, b->c->family->model_type);

@@ -31,7 +31,8 @@ static int64_t parse_bytes(const char *text)
 static const struct {
     const char *file;
     int64_t (*parse)(const char *text); /* 0: no limit */
-} limits[] = {[LIMIT_CORES] = {"cpu.max", parse_cores}, [LIMIT_MEMORY] = {"memory.max", parse_bytes}};
+} limits[] = {
+    [LIMIT_CORES] = {"cpu.max", parse_cores}, [LIMIT_MEMORY] = {"memory.max", parse_bytes}};
 
 static int64_t read_limit(const char *folder, enum limit which)
 {

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-static const float FAR_OFF = -1e9F; /* the score of what is not there, as in Hugging Face's search */
+static const float FAR_OFF =
+    -1e9F; /* the score of what is not there, as in Hugging Face's search */
 
 /* ---- memory ---- */
 
@@ -179,10 +180,10 @@ int32_t decoder_admit(struct worker *w, const struct tm_engine *e, int32_t entry
     }
     d->host_decoding[slot] = *how;
     d->slots[slot] = (struct decode_slot){.entry = entry,
-                                   .rows = how->beams,
-                                   .length = how->prompt,
-                                   .order = d->admitted++,
-                                   .begun_ns = tm_clock_ns()};
+                                          .rows = how->beams,
+                                          .length = how->prompt,
+                                          .order = d->admitted++,
+                                          .begun_ns = tm_clock_ns()};
     d->n_slots++;
     d->rows_used += how->beams;
     return slot;
@@ -288,8 +289,7 @@ enum tm_status decoder_begin(struct worker *w, const struct tm_engine *e, const 
 {
     enum tm_status s = TM_OK;
     for (int32_t i = 0; s == TM_OK && i < n; i++)
-        s = reset_slot(w, e, slots[i],
-                       &e->queue.entries[w->decoder->slots[slots[i]].entry].seq);
+        s = reset_slot(w, e, slots[i], &e->queue.entries[w->decoder->slots[slots[i]].entry].seq);
     if (s == TM_OK && e->info.encoder_decoder)
         s = encode(w, e, slots, n);
     return s == TM_OK ? prompts(w, e, slots, n) : s;
@@ -336,8 +336,7 @@ static void fill_step(struct worker *w, const struct tm_engine *e, int32_t rows)
 }
 
 /* From hidden states to the next ids. */
-static enum tm_status choose(struct worker *w, const struct tm_engine *e,
-                             const struct batch *batch)
+static enum tm_status choose(struct worker *w, const struct tm_engine *e, const struct batch *batch)
 {
     struct decoder *d = w->decoder;
     const struct programs *all = &e->model.programs;

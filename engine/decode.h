@@ -14,8 +14,8 @@ enum {
 };
 
 struct decode_slot {
-    int32_t entry; /* -1: no sequence begins at this row */
-    int32_t rows;  /* beams */
+    int32_t entry;  /* -1: no sequence begins at this row */
+    int32_t rows;   /* beams */
     int32_t length; /* ids of every beam so far */
     bool started;   /* has made a step: every beam has its row, before that one is for all */
     uint64_t order; /* of admission: the youngest has the greatest */
@@ -25,7 +25,7 @@ struct decode_slot {
 /* --- kv.c: pages. Rows know theirs by position / TM_KV_PAGE. --- */
 struct kv {
     struct tm_kv_pool pool;
-    struct tm_kv_cache self, cross; /* over one pool */
+    struct tm_kv_cache self, cross;    /* over one pool */
     int32_t *self_pages, *cross_pages; /* host: (rows, max_pages); -1: none */
     int32_t *free;
     int32_t n_free;
@@ -45,7 +45,7 @@ void kv_give(struct kv *kv, int32_t row); /* all of the row's */
 int32_t kv_held_self(const struct kv *kv, int32_t row);
 
 struct decoder {
-    int32_t rows; /* at once */
+    int32_t rows;              /* at once */
     struct decode_slot *slots; /* (rows) by first row */
     int32_t n_slots, rows_used;
     uint64_t admitted;   /* so far */

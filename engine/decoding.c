@@ -5,7 +5,7 @@
 #include "decode.h"
 
 const int32_t *decoding_prompt(const struct tm_engine *e, const struct tm_sequence *seq,
-                                 int32_t *one)
+                               int32_t *one)
 {
     const struct tm_generation *g = seq->generation != NULL ? seq->generation : e->info.generation;
     if (!e->info.encoder_decoder)
@@ -90,8 +90,8 @@ static enum tm_status check_beams(const struct tm_engine *e, const struct tm_gen
         return tm_err_set(err, TM_BADINPUT, "num_beams %d and num_return_sequences %d: at least 1",
                           g->num_beams, g->num_return_sequences);
     if (g->do_sample && g->num_beams > 1)
-        return tm_err_set(err, TM_UNSUPPORTED,
-                          "do_sample with num_beams %d: beams are not sampled", g->num_beams);
+        return tm_err_set(err, TM_UNSUPPORTED, "do_sample with num_beams %d: beams are not sampled",
+                          g->num_beams);
     if (!g->do_sample && g->num_return_sequences > g->num_beams)
         return tm_err_set(err, TM_BADINPUT, "num_return_sequences %d of num_beams %d",
                           g->num_return_sequences, g->num_beams);
@@ -162,7 +162,7 @@ static struct tm_decoding decoding_of(const struct tm_sequence *seq, const struc
 }
 
 int64_t decoding_pages(const struct tm_engine *e, const struct tm_sequence *seq,
-                         const struct tm_decoding *d)
+                       const struct tm_decoding *d)
 {
     int64_t self = (d->max_length + TM_KV_PAGE - 1) / TM_KV_PAGE * (int64_t)d->beams;
     int64_t cross = e->info.encoder_decoder ? (seq->n_ids + TM_KV_PAGE - 1) / TM_KV_PAGE : 0;
@@ -170,7 +170,7 @@ int64_t decoding_pages(const struct tm_engine *e, const struct tm_sequence *seq,
 }
 
 enum tm_status decoding_plan(const struct tm_engine *e, const struct tm_sequence *seq,
-                               struct tm_decoding *ret_decoding, struct tm_err *err)
+                             struct tm_decoding *ret_decoding, struct tm_err *err)
 {
     const struct tm_generation *g = seq->generation != NULL ? seq->generation : e->info.generation;
     int64_t prompt = prompt_length(e, seq), length = max_length(e, g, prompt);

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct tm_engine_limits defaults = {.batch_tokens = 2048, .queue = 4096, .decode_rows = 64};
+static const struct tm_engine_limits defaults = {
+    .batch_tokens = 2048, .queue = 4096, .decode_rows = 64};
 
 void tm_engine_close(struct tm_engine *e)
 {
@@ -64,7 +65,8 @@ static enum tm_status fill_info(struct tm_engine *e, const char *folder, struct 
 static void plan_pages(struct tm_engine *e)
 {
     int64_t positions = e->positions, sources = e->info.encoder_decoder ? e->model.max_length : 0;
-    int64_t each = (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
+    int64_t each =
+        (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
     size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : memory_allowed() / 4;
     int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model.config));
     e->pages = (int32_t)TM_MIN(TM_MAX(room, 1), e->limits.decode_rows * each);

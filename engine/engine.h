@@ -13,7 +13,7 @@ struct entry { /* one sequence inside the engine */
     enum tm_status status;
     int32_t n_new;
     bool decoding, cancelled; /* a worker has it in a slot, and shall drop it: under the lock */
-    int32_t next;   /* in the list it is in; -1: last */
+    int32_t next;             /* in the list it is in; -1: last */
 };
 
 struct list {           /* first in, first out */
@@ -88,13 +88,13 @@ enum tm_status worker_run(struct worker *w, struct tm_engine *e, int32_t n);
 /* --- decoding.c --- */
 /* How a sequence is decoded, its lengths resolved; what does not fit is refused by name. */
 enum tm_status decoding_plan(const struct tm_engine *e, const struct tm_sequence *seq,
-                               struct tm_decoding *ret_decoding, struct tm_err *err);
+                             struct tm_decoding *ret_decoding, struct tm_err *err);
 /* What the decoder begins with. one: room for a single id. */
 const int32_t *decoding_prompt(const struct tm_engine *e, const struct tm_sequence *seq,
-                                 int32_t *one);
+                               int32_t *one);
 /* K/V pages that it needs at most. */
 int64_t decoding_pages(const struct tm_engine *e, const struct tm_sequence *seq,
-                         const struct tm_decoding *d);
+                       const struct tm_decoding *d);
 
 /* --- schedule.c --- */
 /* One position of every sequence of the worker, those that come in new included. */

@@ -15,8 +15,8 @@ struct inputs inputs_at(char *block, int32_t rows)
     int32_t *at = (int32_t *)block;
     struct inputs in;
     int32_t **const arrays[ARRAYS] = {
-        &in.ids,         &in.positions,   &in.types,         &in.starts,
-        &in.count,       &in.gather,      &in.decoder_ids,   &in.decoder_positions,
+        &in.ids,         &in.positions,        &in.types,       &in.starts,
+        &in.count,       &in.gather,           &in.decoder_ids, &in.decoder_positions,
         &in.append_rows, &in.append_positions, &in.slot_of_row, &in.beam_of_row,
         &in.slot,        &in.first_row,
     };

@@ -23,7 +23,10 @@ static enum tm_status make_pool(const struct tm_engine *e, struct kv *kv, struct
     const struct stack s = config_decoder(&e->model.config);
     int64_t cols = 2 * (int64_t)s.kv_heads * TM_KV_PAGE * s.head_dim;
     kv->pool = (struct tm_kv_pool){
-        .data = {.dtype = TM_F32, .rows = (int64_t)s.layers * e->pages, .cols = cols, .stride = cols},
+        .data = {.dtype = TM_F32,
+                 .rows = (int64_t)s.layers * e->pages,
+                 .cols = cols,
+                 .stride = cols},
         .layers = s.layers,
         .pages = e->pages,
         .kv_heads = s.kv_heads,

@@ -1,7 +1,7 @@
 /* The interpreter of layer programs: one operation of the backend a step.
  *
- * Called by worker.c and decode.c on a worker's thread, several at once over one program; everything that
- * changes lies in the batch. build.c makes the steps. */
+ * Called by worker.c and decode.c on a worker's thread, several at once over one program;
+ * everything that changes lies in the batch. build.c makes the steps. */
 #include "program.h"
 
 static struct tm_tensor view(const struct program *p, const struct batch *b, int32_t buffer)
@@ -88,7 +88,9 @@ static enum tm_status run_qk(const struct program *p, const struct step *s, cons
         .rope = s->attn->rope,
         .q_norm = s->attn->q_norm,
         .k_norm = s->attn->k_norm,
-        .append = !s->append ? NULL : s->attn->cross ? b->cross : b->self,
+        .append = !s->append       ? NULL
+                  : s->attn->cross ? b->cross
+                                   : b->self,
         .append_rows = b->append_rows,
         .append_positions = b->append_positions,
         .layer = s->attn->layer,

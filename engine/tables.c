@@ -22,8 +22,8 @@ void tables_buckets(int32_t *bucket, int32_t reach, int32_t count, bool two_side
     for (int32_t d = -reach; d <= reach; d++) {
         int32_t n = two_sided && d > 0 ? d : d < 0 ? -d : 0, b = n;
         if (n >= exact) { /* logarithmic up to reach */
-            float scaled = logf((float)n / (float)exact) /
-                           (float)log((double)reach / exact) * (float)(side - exact);
+            float scaled = logf((float)n / (float)exact) / (float)log((double)reach / exact) *
+                           (float)(side - exact);
             b = exact + (int32_t)scaled;
             b = b < side ? b : side - 1;
         }

@@ -101,15 +101,15 @@ struct family {
     const char *const *unused; /* patterns of tensors that a base model may carry; ends with NULL */
     enum shape shape;
     int32_t position_offset; /* row of the position table where position 0 is */
-    bool types;      /* the second part of a pair has token type 1; RoBERTa's has type 0 as well */
-    bool pre_norm;   /* norms before attention and feed-forward, and one at the end */
-    bool gated;      /* feed-forward: act(a) * b */
-    bool rms;        /* norms without mean */
-    bool unscaled;   /* attention without 1 / sqrt(width of a head) */
+    bool types;    /* the second part of a pair has token type 1; RoBERTa's has type 0 as well */
+    bool pre_norm; /* norms before attention and feed-forward, and one at the end */
+    bool gated;    /* feed-forward: act(a) * b */
+    bool rms;      /* norms without mean */
+    bool unscaled; /* attention without 1 / sqrt(width of a head) */
     int32_t fixed_buckets; /* of relative positions, whatever the configuration says; 0: its own */
-    bool rope;       /* rotary positions, some layers local */
-    bool pad_offset; /* positions count from pad_token_id + 1, pads stay at pad_token_id */
-    int32_t fixed_pad; /* that id where it is not the configuration's; -1: it is */
+    bool rope;             /* rotary positions, some layers local */
+    bool pad_offset;       /* positions count from pad_token_id + 1, pads stay at pad_token_id */
+    int32_t fixed_pad;     /* that id where it is not the configuration's; -1: it is */
 };
 
 const struct family *family_find(const char *model_type); /* NULL: unknown */

@@ -30,10 +30,10 @@ static const struct tm_generation defaults = {
 };
 
 enum key_type {
-    KEY_INT,      /* null: as before */
-    KEY_ID,       /* null: none */
-    KEY_IDS,      /* an id or a list of them; a count follows the pointer's field */
-    KEY_WORDS,    /* lists of ids */
+    KEY_INT,   /* null: as before */
+    KEY_ID,    /* null: none */
+    KEY_IDS,   /* an id or a list of them; a count follows the pointer's field */
+    KEY_WORDS, /* lists of ids */
     KEY_FLOAT,
     KEY_BOOL,
     KEY_EARLY,
@@ -102,7 +102,6 @@ static const struct key {
 struct reading {
     struct tm_generation *g;
     struct tm_arena *arena;
-    const char *file;
     int32_t bos_token_id; /* where the decoder starts when nothing says so */
     int32_t ids[IDS_MOST];
     int32_t n;
@@ -190,7 +189,8 @@ static enum tm_status read_number(struct tm_json *j, const struct key *key, void
     int64_t n;
     double f;
     if (key->type == KEY_FLOAT) {
-        if (ev->type != TM_JSON_NUMBER || !tm_json_number_f64(ev->text, ev->len, &f) || !isfinite(f))
+        if (ev->type != TM_JSON_NUMBER || !tm_json_number_f64(ev->text, ev->len, &f) ||
+            !isfinite(f))
             return tm_json_fail(j, TM_MODEL, err, "%s is not a number", key->name);
         *(float *)field = (float)f;
         return TM_OK;
@@ -265,16 +265,34 @@ static enum tm_status take_class(struct reading *r, const struct config *c, stru
     return TM_OK;
 }
 
+static enum tm_status start(struct tm_generation *g, struct tm_arena *arena,
+                            struct reading **ret_reading, struct tm_err *err)
+{
+    struct reading *r = tm_arena_array(arena, 1, sizeof *r);
+    if (r == NULL)
+        return tm_err_set(err, TM_NOMEM, "generation");
+    *r = (struct reading){.g = g, .arena = arena, .bos_token_id = -1};
+    *ret_reading = r;
+    return TM_OK;
+}
+
+enum tm_status generation_options(struct tm_json *j, struct tm_arena *arena,
+                                  struct tm_generation *g, struct tm_err *err)
+{
+    struct reading *r = NULL;
+    enum tm_status s = start(g, arena, &r, err);
+    return s == TM_OK ? json_file_object(j, read_key, r, err) : s;
+}
+
 enum tm_status generation_read(const char *folder, const struct config *c, struct tm_arena *arena,
                                struct tm_generation *ret_generation, struct tm_err *err)
 {
     bool own = folder_has(folder, "generation_config.json");
     struct tm_generation g = defaults;
-    struct reading *r = tm_arena_array(arena, 1, sizeof *r);
-    if (r == NULL)
-        return tm_err_set(err, TM_NOMEM, "generation");
-    *r = (struct reading){.g = &g, .arena = arena, .bos_token_id = -1};
-    enum tm_status s = own ? TM_OK : take_class(r, c, err);
+    struct reading *r = NULL;
+    enum tm_status s = start(&g, arena, &r, err);
+    if (s == TM_OK && !own)
+        s = take_class(r, c, err);
     if (s == TM_OK)
         s = json_file(folder, own ? "generation_config.json" : "config.json", read_key, r, err);
     if (s != TM_OK)

@@ -9,5 +9,8 @@
  * What would change the answer and is not supported is refused by name. */
 enum tm_status generation_read(const char *folder, const struct config *c, struct tm_arena *arena,
                                struct tm_generation *ret_generation, struct tm_err *err);
+/* Parameters as an object of the same keys, over those of *g. */
+enum tm_status generation_options(struct tm_json *j, struct tm_arena *arena,
+                                  struct tm_generation *g, struct tm_err *err);
 
 #endif

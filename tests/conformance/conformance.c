@@ -4,10 +4,11 @@
  *     conformance --all FOLDER-OF-FOLDERS
  *
  * Each folder holds a model (an adapter: its base model in base/) and golden.jsonl, one sequence a
- * line: {"ids", "n_first", "skip", "out"}. Without --device every backend of this machine is tried.
- * Prints the worst error of each folder and backend; 1 if one is past the tolerance or a label
- * differs. make_goldens.py made the folders. */
-#include "tm_engine.h"
+ * line: {"ids", "n_first", "skip", "out"}, or generate.jsonl with {"ids", "decoder_ids", "options",
+ * "sequences", "sequences_scores"} (generation.c). Without --device every backend of this machine
+ * is tried. Prints the worst error of each folder and backend; 1 if one is past the tolerance or a
+ * label differs. make_goldens.py made the folders. */
+#include "conformance.h"
 
 #include <dirent.h>
 #include <math.h>
@@ -18,7 +19,7 @@
 
 enum { GOLDEN_MOST = 64 << 20, IDS_MOST = 1 << 16, OUT_MOST = 1 << 18, CASES_MOST = 256 };
 
-static const double tolerance = 1e-4; /* absolute, and relative to the reference */
+static const double tolerance = TOLERANCE;
 
 struct golden {
     int32_t *ids;
@@ -28,7 +29,7 @@ struct golden {
     int64_t n_ids, n_skip, n_out, n_first;
 };
 
-static void die(const char *what, const struct tm_err *err)
+void die(const char *what, const struct tm_err *err)
 {
     fprintf(stderr, "conformance: %s: %s\n", what, err->text);
     exit(1);
@@ -190,6 +191,11 @@ static bool run_folder(const char *folder, const char *device)
     if (s != TM_OK) {
         printf("%-40s %-7s %s\n", folder, device, err.text);
         return false;
+    }
+    if (tm_engine_info(e)->head == TM_HEAD_GENERATE) {
+        bool same = run_generation(e, folder, device);
+        tm_engine_close(e);
+        return same;
     }
     int n = read_golden(folder, cases);
     run_all(e, cases, n);

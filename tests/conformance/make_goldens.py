@@ -6,13 +6,16 @@ requirements.txt. No weights are downloaded. Every parameter is made random, bia
 so that leaving one out changes the answers; all are rounded to float16 before the reference runs,
 so that half the bytes hold them exactly.
 
-    pip install -r requirements.txt && ./make_goldens.py
+    pip install -r requirements.txt && ./make_goldens.py [FOLDER...]
 """
+import functools
 import json
 import pathlib
+import re
 import shutil
 import sys
 
+import generation
 import torch
 import transformers
 from safetensors.torch import save_file
@@ -24,6 +27,16 @@ MARGIN = 1e-2  # between the best label and the next, in every row that is compa
 
 torch.set_num_threads(1)
 transformers.logging.set_verbosity_error()
+
+
+def named(make):
+    """Makes a folder only when it is asked for, or when none is."""
+    @functools.wraps(make)
+    def when_wanted(name, *args, **keys):
+        if len(sys.argv) == 1 or name in sys.argv[1:]:
+            shutil.rmtree(GOLDENS / name, ignore_errors=True)
+            make(name, *args, **keys)
+    return when_wanted
 
 
 def randomise(model, generator):
@@ -96,13 +109,17 @@ def to_gelu_edge(model):
             p.data = (3 * p.data).half().float()
 
 
-def sequences(lengths, generator, pads=None, pair=False):
+def sequences(lengths, generator, pads=None, pair=False, eos=None):
     out = []
     for n in lengths:
         ids = torch.randint(5, VOCAB, (n,), generator=generator)
         if pads is not None and n > 4:
             ids[n // 2] = pads
             ids[n // 3] = pads
+        if eos is not None:
+            ids[-1] = eos
+            if n > 9:
+                ids[n // 2] = eos
         out.append({"ids": ids.tolist()})
         if pair and n > 3:
             out[-1]["n_first"] = n // 2
@@ -176,8 +193,9 @@ def make_model(prefix, head, seed, **keys):
     return model
 
 
-def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, rename=lambda n: n,
-         extra=None, shards=1, flat_row=False, gelu_edge=False, **keys):
+@named
+def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, eos=None,
+         rename=lambda n: n, extra=None, shards=1, flat_row=False, gelu_edge=False, **keys):
     model = make_model(prefix, head, len(name) * 7919 + sum(name.encode()), **keys)
     types = prefix == "Bert"
     folder = GOLDENS / name
@@ -187,7 +205,7 @@ def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, rename=l
         to_gelu_edge(model)
 
     def make(generator):
-        seqs = sequences(lengths, generator, pads, pair)
+        seqs = sequences(lengths, generator, pads, pair, eos)
         if flat_row:
             for seq in seqs:
                 seq["ids"][0] = FLAT_ID
@@ -214,6 +232,7 @@ def pool(kind, h, keep):
     return total / (keep.sum() if kind == "mean_tokens" else keep.sum().sqrt())
 
 
+@named
 def sentence_case(name, prefix, pooling, *, normalise, dense=(), skip=0, architecture=None,
                   rename=lambda n: n, **keys):
     model = make_model(prefix, "embedding", sum(name.encode()), **keys)
@@ -266,6 +285,7 @@ def sentence_case(name, prefix, pooling, *, normalise, dense=(), skip=0, archite
 
 # ---- PEFT ----
 
+@named
 def adapter_case(name, *, own_config, labels, base_head="embedding", **lora):
     import peft
     keys = dict(hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=37,
@@ -303,6 +323,46 @@ def adapter_case(name, *, own_config, labels, base_head="embedding", **lora):
     write_golden(folder, seqs, answers)
 
 
+def liven(model):
+    """Sharp attention and strong branches, so that what is generated depends on all that came before
+    and does not repeat itself."""
+    for name, p in model.named_parameters():
+        if p.dim() == 2 and re.search(r"(q|k)_proj|\.(q|k)\.", name):
+            p.data = (2 * p.data).half().float()
+        elif p.dim() == 2 and re.search(r"fc\d|Dense|mlp", name):
+            p.data = (2 * p.data).half().float()
+        elif re.search(r"embed_positions|wpe", name):
+            p.data = (4 * p.data).half().float()
+        elif re.search(r"shared|embed_tokens|lm_head|wte", name):
+            p.data = (3 * p.data).half().float()
+
+
+@named
+def generation_case(name, config_class, model_class, cases, eos_bias=2.0, own=None, seed=1,
+                    extra_tensors=None, **config):
+    """own: keys of generation_config.json; None: config.json says what there is to say."""
+    generator = torch.Generator().manual_seed(seed)
+    config = config_class(vocab_size=VOCAB, architectures=[model_class.__name__],
+                          attn_implementation="eager", **config)
+    model = model_class(config).eval()
+    randomise(model, generator)
+    liven(model)
+    extra = dict(extra_tensors or {})
+    if hasattr(model, "final_logits_bias"):
+        bias = (0.5 * torch.randn(1, VOCAB, generator=generator)).half()
+        bias[0, config.eos_token_id] = eos_bias
+        model.final_logits_bias = bias.float()
+        extra["final_logits_bias"] = bias
+    folder = GOLDENS / name
+    write_model(folder, model, extra=extra)
+    if own is not None:
+        model.generation_config = transformers.GenerationConfig(**own)
+        model.generation_config.save_pretrained(folder)
+    else:
+        model = model_class.from_pretrained(folder, attn_implementation="eager").float().eval()
+    generation.write(folder, generation.answers(model, cases, VOCAB, generator))
+
+
 def legacy(name):
     return name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias",
                                                                      "LayerNorm.beta")
@@ -313,7 +373,8 @@ def labels(n):
 
 
 def main():
-    shutil.rmtree(GOLDENS, ignore_errors=True)
+    if len(sys.argv) == 1:
+        shutil.rmtree(GOLDENS, ignore_errors=True)
     small = dict(hidden_size=32, num_attention_heads=4, num_hidden_layers=2, intermediate_size=37,
                  max_position_embeddings=64)
     odd = {**small, "hidden_size": 36, "num_attention_heads": 3, "intermediate_size": 41}
@@ -386,6 +447,27 @@ def main():
                  modules_to_save=["classifier"], exclude_modules=["pooler.dense"],
                  rank_pattern={"layer.1.attention.self.query": 2, "intermediate.dense": 3},
                  alpha_pattern={"layer.0.output.dense": 9, "value": 2})
+    bart = dict(d_model=32, encoder_layers=2, decoder_layers=3, encoder_attention_heads=4,
+                decoder_attention_heads=2, encoder_ffn_dim=37, decoder_ffn_dim=44,
+                max_position_embeddings=64, bos_token_id=0, pad_token_id=1, eos_token_id=2,
+                decoder_start_token_id=2)
+    cnn = dict(bos_token_id=0, pad_token_id=1, eos_token_id=2, decoder_start_token_id=2,
+               forced_bos_token_id=0, forced_eos_token_id=2, num_beams=4, max_length=28,
+               min_length=9, length_penalty=2.0, early_stopping=True, no_repeat_ngram_size=3)
+    bart_class = transformers.BartConfig, transformers.BartForConditionalGeneration
+    lengths = (1, 2, 7, 19, 33, 64)
+    options = generation.OPTIONS
+    generation_case("bart", *bart_class, [(lengths[i % len(lengths)], None, o)
+                                          for i, o in enumerate(options)], **bart)
+    generation_case("bart-cnn", *bart_class, own=cnn, seed=5, scale_embedding=True,
+                    activation_function="relu", cases=[
+        *((n, None, {}) for n in lengths),
+        (9, [2, 0, 17, 18], {}), (9, [2, 30], {"num_beams": 1, "max_new_tokens": 8}),
+        (9, None, {"forced_bos_token_id": 33, "forced_eos_token_id": None}),
+        (64, None, {"num_beams": 2, "max_length": 64, "min_length": 60}),
+        (12, None, {"num_beams": 1, "min_length": 0, "no_repeat_ngram_size": 0}),
+    ], **bart)
+    case("bart-sequence", "Bart", "sequence", eos=2, **bart, **labels(4))
     for path in GOLDENS.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
     size = sum(p.stat().st_size for p in GOLDENS.rglob("*") if p.is_file())
