@@ -75,7 +75,7 @@ enum tm_status tm_engine_adapter_base(const char *folder, char *out, size_t out_
  * A folder's own are tm_engine_info's; copy them and change what is asked for. Lists are borrowed
  * until the sequence is collected. */
 struct tm_generation {
-    int32_t max_length; /* decoder ids in all; decoder-only: with the prompt */
+    int32_t max_length; /* decoder ids in all, with what they begin with; -1: 20 new ones */
     int32_t max_new_tokens, min_length, min_new_tokens; /* -1: not set; max_new_tokens wins */
     int32_t num_beams, num_return_sequences;
     enum tm_early {
@@ -171,7 +171,8 @@ enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_rep
                               void *arg);
 /* Finished sequences, in any order; returns how many. */
 size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max);
-/* Takes a waiting sequence out (its answer comes as TM_CANCELLED); a running one ends first. */
+/* Takes a sequence out that waits or, at its worker's next step, one that is being generated; its
+ * answer comes as TM_CANCELLED. Others that run end first. */
 void tm_engine_cancel(struct tm_engine *e, uint64_t cookie);
 size_t tm_engine_waiting(const struct tm_engine *e); /* sequences queued, not yet in a batch */
 
