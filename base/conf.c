@@ -3,7 +3,9 @@
  * daemon/ reads the YAML file over it before any other thread exists; afterwards the struct is
  * read only. What is wrong between keys is in conf_check.c, documents in conf_doc.c. */
 #include "tm_conf.h"
+#include "tm_json.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,9 +38,19 @@ static void freep(char **p)
     free(*p);
 }
 
+static void finish_list(struct tm_conf_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->item[i]);
+    free(list->item);
+    *list = (struct tm_conf_list){0};
+}
+
 static void finish_fields(void *base, const struct tm_conf_key *table)
 {
     for (const struct tm_conf_key *k = table; k->path != NULL; k++) {
+        if (k->type == TM_CONF_LIST)
+            finish_list(field_of(base, k));
         if (is_text(k)) {
             char **text = field_of(base, k);
             free(*text);
@@ -50,6 +62,8 @@ static void finish_fields(void *base, const struct tm_conf_key *table)
 static enum tm_status init_fields(void *base, const struct tm_conf_key *table, struct tm_err *err)
 {
     for (const struct tm_conf_key *k = table; k->path != NULL; k++) {
+        if (k->type == TM_CONF_LIST)
+            continue; /* begins empty */
         enum tm_status s = tm_conf_set(base, k, k->def, NULL, err);
         if (s != TM_OK)
             return s;
@@ -71,10 +85,24 @@ void tm_conf_finish(struct tm_conf *c)
     if (c == NULL)
         return;
     for (size_t i = 0; i < c->n_tasks; i++)
-        finish_fields(&c->tasks[i], tm_conf_task_keys);
+        tm_conf_task_finish(&c->tasks[i]);
     free(c->tasks);
     finish_fields(c, tm_conf_keys);
     memset(c, 0, sizeof *c);
+}
+
+enum tm_status tm_conf_task_init(struct tm_conf_task *t, struct tm_err *err)
+{
+    memset(t, 0, sizeof *t);
+    enum tm_status s = init_fields(t, tm_conf_task_keys, err);
+    if (s != TM_OK)
+        tm_conf_task_finish(t);
+    return s;
+}
+
+void tm_conf_task_finish(struct tm_conf_task *t)
+{
+    finish_fields(t, tm_conf_task_keys);
 }
 
 struct tm_conf_task *tm_conf_add_task(struct tm_conf *c)
@@ -84,11 +112,8 @@ struct tm_conf_task *tm_conf_add_task(struct tm_conf *c)
         return NULL;
     c->tasks = tasks;
     struct tm_conf_task *t = &tasks[c->n_tasks];
-    memset(t, 0, sizeof *t);
-    if (init_fields(t, tm_conf_task_keys, NULL) != TM_OK) {
-        finish_fields(t, tm_conf_task_keys);
+    if (tm_conf_task_init(t, NULL) != TM_OK)
         return NULL;
-    }
     c->n_tasks++;
     return t;
 }
@@ -141,14 +166,42 @@ static bool parse_int(const char *value, int64_t *ret)
     return true;
 }
 
+/* The default of a key that need not be set. */
+static bool is_unset(const struct tm_conf_key *key, const char *value)
+{
+    return value[0] == '\0' && key->def[0] == '\0';
+}
+
+static enum tm_status set_real(double *field, const struct tm_conf_key *key, const char *value,
+                               struct tm_err *err)
+{
+    double x;
+    if (is_unset(key, value)) {
+        *field = NAN;
+        return TM_OK;
+    }
+    if (!tm_json_number_f64(value, strlen(value), &x))
+        return tm_err_set(err, TM_CONFIG, "%s: \"%.60s\" must be a number (such as 0.5)", key->path,
+                          value);
+    if (x < (double)key->lo || x > (double)key->hi)
+        return tm_err_set(err, TM_CONFIG, "%s: %.60s must be between %" PRId64 " and %" PRId64,
+                          key->path, value, key->lo, key->hi);
+    *field = x;
+    return TM_OK;
+}
+
 static enum tm_status set_int(int64_t *field, const struct tm_conf_key *key, const char *value,
                               struct tm_err *err)
 {
     int64_t n;
+    if (is_unset(key, value)) {
+        *field = TM_CONF_UNSET;
+        return TM_OK;
+    }
     if (!parse_int(value, &n))
         return tm_err_set(err, TM_CONFIG,
                           "%s: \"%.60s\" must be a whole number, in digits only (such as %s)",
-                          key->path, value, key->def);
+                          key->path, value, key->def[0] != '\0' ? key->def : "4");
     if (n < key->lo || n > key->hi)
         return tm_err_set(err, TM_CONFIG,
                           "%s: %.60s must be between %" PRId64 " and %" PRId64 "%s%s", key->path,
@@ -190,6 +243,20 @@ static enum tm_status set_text(char **field, const char *dir, const char *value,
     return TM_OK;
 }
 
+static enum tm_status add_item(struct tm_conf_list *list, const char *value, struct tm_err *err)
+{
+    char **item = realloc(list->item, (list->n + 1) * sizeof *item);
+    char *text = strdup(value);
+    if (item != NULL)
+        list->item = item;
+    if (item == NULL || text == NULL) {
+        free(text);
+        return tm_err_set(err, TM_NOMEM, "no memory for the configuration");
+    }
+    list->item[list->n++] = text;
+    return TM_OK;
+}
+
 enum tm_status tm_conf_set(void *base, const struct tm_conf_key *key, const char *value,
                            const char *dir, struct tm_err *err)
 {
@@ -200,6 +267,10 @@ enum tm_status tm_conf_set(void *base, const struct tm_conf_key *key, const char
         return set_int(field, key, value, err);
     case TM_CONF_BOOL:
         return set_bool(field, key, value, err);
+    case TM_CONF_REAL:
+        return set_real(field, key, value, err);
+    case TM_CONF_LIST:
+        return add_item(field, value, err);
     case TM_CONF_ENUM:
         s = set_enum(key, value, err);
         return s != TM_OK ? s : set_text(field, NULL, value, err);
@@ -208,11 +279,29 @@ enum tm_status tm_conf_set(void *base, const struct tm_conf_key *key, const char
     }
 }
 
+static bool get_list(const struct tm_conf_list *list, struct tm_buf *out)
+{
+    tm_buf_putc(out, '[');
+    for (size_t i = 0; i < list->n; i++) {
+        tm_buf_puts(out, i > 0 ? ", " : "");
+        tm_buf_json_string(out, list->item[i], strlen(list->item[i]));
+    }
+    return tm_buf_putc(out, ']');
+}
+
 bool tm_conf_get(const void *base, const struct tm_conf_key *key, struct tm_buf *out)
 {
     const char *field = (const char *)base + key->offset;
-    if (key->type == TM_CONF_INT)
-        return tm_buf_printf(out, "%" PRId64, *(const int64_t *)(const void *)field);
+    if (key->type == TM_CONF_LIST)
+        return get_list((const void *)field, out);
+    if (key->type == TM_CONF_REAL) {
+        double x = *(const double *)(const void *)field;
+        return isnan(x) ? tm_buf_puts(out, "") : tm_buf_printf(out, "%.17g", x);
+    }
+    if (key->type == TM_CONF_INT) {
+        int64_t n = *(const int64_t *)(const void *)field;
+        return n == TM_CONF_UNSET ? tm_buf_puts(out, "") : tm_buf_printf(out, "%" PRId64, n);
+    }
     if (key->type == TM_CONF_BOOL)
         return tm_buf_puts(out, *(const bool *)(const void *)field ? "true" : "false");
     return tm_buf_puts(out, *(char *const *)(const void *)field);

@@ -9,7 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const tm_conf_task_names[] = {"sentiment", "summary", NULL};
+const char *const tm_conf_task_names[] = {"sentiment",
+                                          "summary",
+                                          "translation",
+                                          "zero-shot-classification",
+                                          "question-answering",
+                                          "entities",
+                                          "embedding",
+                                          "generation",
+                                          NULL};
 
 struct report {
     void (*found)(void *arg, const char *path, const char *text);
@@ -183,7 +191,7 @@ static const char *nearest_task(const char *name)
 
 static void check_name(struct report *r, const char *path, const char *name)
 {
-    char known[128] = "";
+    char known[256] = "";
     size_t n = 0;
     for (const char *const *t = tm_conf_task_names; *t != NULL && n < sizeof known; t++) {
         if (strcmp(*t, name) == 0)
@@ -201,13 +209,29 @@ static void check_name(struct report *r, const char *path, const char *name)
 
 static void check_task(struct report *r, const struct tm_conf_task *t, size_t i)
 {
+    const struct {
+        const char *task, *key;
+        bool wrong;
+        const char *text;
+    } rules[] = {
+        {"summary", "sentences", t->sentences == 0 && t->words == 0,
+         "a summary needs a length: set sentences or words above 0"},
+        {"zero-shot-classification", "candidate_labels", t->candidate_labels.n == 0,
+         "say which labels there are: candidate_labels: [politics, sport]"},
+        {"zero-shot-classification", "hypothesis_template",
+         strstr(t->hypothesis_template, "{}") == NULL, "the template has no {} for the label"},
+        {"generation", "choices", t->choices.n > 0 && t->schema[0] != '\0',
+         "choices and schema exclude each other"},
+        {"generation", "prompt", t->prompt[0] == '\0', "an empty prompt asks nothing"},
+    };
     char path[64];
     snprintf(path, sizeof path, "tasks[%zu].task", i);
     check_name(r, path, t->task);
-    if (strcmp(t->task, "summary") == 0 && t->sentences == 0 && t->words == 0) {
-        snprintf(path, sizeof path, "tasks[%zu].sentences", i);
-        say(r, path, "a summary needs a length: set sentences or words above 0");
-    }
+    for (size_t k = 0; k < TM_COUNTOF(rules); k++)
+        if (rules[k].wrong && strcmp(rules[k].task, t->task) == 0) {
+            snprintf(path, sizeof path, "tasks[%zu].%s", i, rules[k].key);
+            say(r, path, "%s", rules[k].text);
+        }
 }
 
 size_t tm_conf_check(const struct tm_conf *c,

@@ -52,12 +52,19 @@ static void quote(struct tm_buf *b, const char *s)
     tm_buf_json_string(b, s, strlen(s));
 }
 
+static bool is_number(const struct tm_conf_key *key)
+{
+    return key->type == TM_CONF_INT || key->type == TM_CONF_REAL;
+}
+
 /* As a JSON and a YAML value. */
 static void put_default(struct tm_buf *b, const struct tm_conf_key *key)
 {
     if (key->type == TM_CONF_MAP)
         tm_buf_puts(b, "{}");
-    else if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
+    else if (key->type == TM_CONF_LIST)
+        tm_buf_puts(b, "[]");
+    else if (is_number(key) || key->type == TM_CONF_BOOL)
         tm_buf_puts(b, key->def);
     else
         quote(b, key->def);
@@ -88,18 +95,22 @@ static void schema_key(struct tm_buf *b, unsigned level, const char *name,
         [TM_CONF_INT] = "\"integer\"",
         [TM_CONF_BOOL] = "\"boolean\"",
         [TM_CONF_ENUM] = "\"string\"",
+        [TM_CONF_REAL] = "\"number\"",
+        [TM_CONF_LIST] = "\"array\"",
         [TM_CONF_WORDS] = "[\"string\", \"array\"], \"items\": {\"type\": \"string\"}",
         [TM_CONF_MAP] = "\"object\", \"additionalProperties\": {\"not\": {\"type\": \"object\"}}",
     };
     indent(b, level);
     quote(b, name);
     tm_buf_printf(b, ": {\"type\": %s", type_name[key->type]);
-    if (key->type == TM_CONF_INT)
+    if (is_number(key))
         tm_buf_printf(b, ", \"minimum\": %" PRId64 ", \"maximum\": %" PRId64, key->lo, key->hi);
+    if (key->type == TM_CONF_LIST)
+        tm_buf_puts(b, ", \"items\": {\"type\": \"string\"}");
     if (choices[0] != '\0')
         schema_choices(b, choices);
-    /* The default of a text with choices may be "none given", which is not one of them. */
-    if (choices[0] == '\0' || key->def[0] != '\0') {
+    /* "None given" is no number, and not one of the choices. */
+    if (key->def[0] != '\0' || (choices[0] == '\0' && !is_number(key))) {
         tm_buf_puts(b, ", \"default\": ");
         put_default(b, key);
     }
@@ -127,7 +138,17 @@ static void schema_tasks(struct tm_buf *b, unsigned level)
     for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
         bool is_name = strcmp(k->path, "task") == 0;
         const char *choices = is_name && names.data != NULL ? names.data : k->choices;
-        schema_key(b, level + 2, k->path, k, choices);
+        const char *dot = strchr(k->path, '.');
+        if (dot == NULL) {
+            schema_key(b, level + 2, k->path, k, choices);
+        } else {
+            indent(b, level + 2);
+            tm_buf_json_string(b, k->path, (size_t)(dot - k->path));
+            tm_buf_puts(
+                b, ": {\"type\": \"object\", \"additionalProperties\": false, \"properties\": {\n");
+            schema_key(b, level + 3, dot + 1, k, choices);
+            tm_buf_puts(b, "}}");
+        }
         tm_buf_puts(b, k[1].path != NULL ? ",\n" : "\n");
     }
     indent(b, level + 1);
@@ -184,7 +205,7 @@ static void put_cell(struct tm_buf *b, const char *s)
 
 static void put_allowed(struct tm_buf *b, const struct tm_conf_key *key)
 {
-    if (key->type == TM_CONF_INT)
+    if (is_number(key))
         tm_buf_printf(b, "%" PRId64 " to %" PRId64 "%s%s", key->lo, key->hi,
                       key->unit[0] != '\0' ? " " : "", key->unit);
     else if (key->type == TM_CONF_BOOL)
@@ -204,6 +225,8 @@ static void reference_row(struct tm_buf *b, const struct tm_conf_key *key)
         [TM_CONF_INT] = "number",
         [TM_CONF_BOOL] = "yes or no",
         [TM_CONF_ENUM] = "one of",
+        [TM_CONF_REAL] = "decimal number",
+        [TM_CONF_LIST] = "list of texts",
         [TM_CONF_WORDS] = "words",
         [TM_CONF_MAP] = "names and texts",
     };

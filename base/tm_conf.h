@@ -138,29 +138,132 @@
       "Least important messages to write")                                                         \
     X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")
 
-/* Keys of one entry of the list `tasks`. */
+/* How a generating model decodes: Hugging Face's names; what is not set is as the model's folder
+ * says. Keys of a task entry, and options of the verb infer. */
+#define TM_CONF_GENERATION_LIST(X)                                                                 \
+    X("max_length", max_length, INT, "", 1, 1000000, "", "tokens",                                 \
+      "Most tokens of an answer, for decoder-only models with the prompt; without it the model's " \
+      "own")                                                                                       \
+    X("max_new_tokens", max_new_tokens, INT, "", 1, 1000000, "", "tokens",                         \
+      "Most new tokens of an answer; wins over max_length")                                        \
+    X("min_length", min_length, INT, "", 0, 1000000, "", "tokens", "Fewest tokens of an answer")   \
+    X("min_new_tokens", min_new_tokens, INT, "", 0, 1000000, "", "tokens",                         \
+      "Fewest new tokens of an answer")                                                            \
+    X("num_beams", num_beams, INT, "", 1, 64, "", "beams",                                         \
+      "Beams of the search; 1: greedy, or sampling")                                               \
+    X("num_return_sequences", num_return_sequences, INT, "", 1, 64, "", "",                        \
+      "Answers to give for each input (infer)")                                                    \
+    X("length_penalty", length_penalty, REAL, "", -100, 100, "", "",                               \
+      "Beam search: above 0 favours long answers")                                                 \
+    X("early_stopping", early_stopping, ENUM, "model", 0, 0, "model|false|true|never", "",         \
+      "Beam search: when it ends")                                                                 \
+    X("no_repeat_ngram_size", no_repeat_ngram_size, INT, "", 0, 1000, "", "tokens",                \
+      "Runs of so many tokens that an answer has only once; 0: no such rule")                      \
+    X("encoder_no_repeat_ngram_size", encoder_no_repeat_ngram_size, INT, "", 0, 1000, "",          \
+      "tokens", "Runs of so many tokens of the input that no answer has; 0: no such rule")         \
+    X("repetition_penalty", repetition_penalty, REAL, "", 0, 100, "", "",                          \
+      "Above 1 discourages tokens that are there already")                                         \
+    X("encoder_repetition_penalty", encoder_repetition_penalty, REAL, "", 0, 100, "", "",          \
+      "Above 1 favours tokens of the input")                                                       \
+    X("do_sample", do_sample, ENUM, "model", 0, 0, "model|false|true", "",                         \
+      "Draw tokens at random instead of taking the best")                                          \
+    X("temperature", temperature, REAL, "", 0, 100, "", "",                                        \
+      "Sampling: below 1 sharper, above 1 wilder")                                                 \
+    X("top_k", top_k, INT, "", 0, 1000000, "", "",                                                 \
+      "Sampling: of the so many best tokens; 0: of all. text-classification, question-answering: " \
+      "answers to give")                                                                           \
+    X("top_p", top_p, REAL, "", 0, 1, "", "",                                                      \
+      "Sampling: of the best tokens that together have this probability")                          \
+    X("min_p", min_p, REAL, "", 0, 1, "", "",                                                      \
+      "Sampling: of tokens with at least this share of the best one's probability")                \
+    X("typical_p", typical_p, REAL, "", 0, 1, "", "",                                              \
+      "Sampling: of the most typical tokens that together have this probability")                  \
+    X("seed", seed, INT, "0", 0, INT64_C(9007199254740991), "", "",                                \
+      "Sampling: with the document it decides every draw, whatever else is in the batch")          \
+    X("stop_strings", stop_strings, LIST, "", 0, 0, "", "", "An answer ends after one of these")   \
+    X("forced_bos_token_id", forced_bos_token_id, INT, "", 0, 2147483647, "", "",                  \
+      "Id that every answer begins with, after the decoder start")                                 \
+    X("forced_eos_token_id", forced_eos_token_id, INT, "", 0, 2147483647, "", "",                  \
+      "Id that ends an answer of the most tokens")                                                 \
+    X("bad_words_ids", bad_words_ids, STR, "", 0, 0, "", "",                                       \
+      "Runs of ids that no answer has: [[12, 7], [5]]")                                            \
+    X("suppress_tokens", suppress_tokens, STR, "", 0, 0, "", "", "Ids that no answer has: [12, 7]")
+
+/* Keys of one entry of the list `tasks`. A dotted one is a key of a mapping in the entry. */
 #define TM_CONF_TASK_LIST(X)                                                                       \
-    X("task", task, STR, "", 0, 0, "", "", "What to do: sentiment or summary")                     \
+    X("task", task, STR, "", 0, 0, "", "", "What to do; docs/tasks.md describes each")             \
     X("model", model, STR, "", 0, 0, "", "",                                                       \
       "Model folder, or a name found in the model path; without it the task's default model")      \
+    X("name", name, STR, "", 0, 0, "", "", "generation: name of the answer in the result")         \
+    X("when.lang", when_lang, LIST, "", 0, 0, "", "",                                              \
+      "Only documents in these languages (BCP-47: en also takes en-GB); empty: all")               \
     X("sentences", sentences, INT, "3", 0, 1000, "", "sentences",                                  \
-      "summary: target length in sentences; 0: go by words")                                       \
+      "summary, extractive: target length in sentences; 0: go by words")                           \
     X("words", words, INT, "0", 0, 100000, "", "words",                                            \
-      "summary: target length in words; 0: go by sentences")                                       \
+      "summary, extractive: target length in words; 0: go by sentences")                           \
+    X("policy", policy, ENUM, "lead", 0, 0, "lead|head_tail|extract_then_abstract|map_reduce", "", \
+      "summary by a generating model: what it reads of a text that is longer than it takes")       \
+    X("faithfulness", faithfulness, ENUM, "flag", 0, 0, "keep|flag|fallback_extractive", "",       \
+      "summary by a generating model: what follows when it has numbers or names that the text "    \
+      "has not")                                                                                   \
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
-      "sentiment: tokens that neighbouring windows of a long text share")
+      "sentiment, entities, embedding, zero-shot: tokens that neighbouring windows of a long "     \
+      "text share")                                                                                \
+    X("from", from, STR, "", 0, 0, "", "",                                                         \
+      "translation: language of the text (BCP-47); without it the document's")                     \
+    X("to", to, STR, "", 0, 0, "", "",                                                             \
+      "translation: language to translate into (BCP-47); needed by models of several")             \
+    X("prefix", prefix, STR, "", 0, 0, "", "",                                                     \
+      "summary, translation: text put before every input (T5's \"summarize: \")")                  \
+    X("candidate_labels", candidate_labels, LIST, "", 0, 0, "", "",                                \
+      "zero-shot: the labels to choose from")                                                      \
+    X("hypothesis_template", hypothesis_template, STR, "This example is {}.", 0, 0, "", "",        \
+      "zero-shot: sentence that a label is put into, in place of {}")                              \
+    X("multi_label", multi_label, BOOL, "false", 0, 0, "", "",                                     \
+      "zero-shot: several labels may be true at once")                                             \
+    X("questions", questions, LIST, "", 0, 0, "", "",                                              \
+      "question-answering: asked of every document; an envelope may add its own")                  \
+    X("max_answer_len", max_answer_len, INT, "15", 1, 10000, "", "tokens",                         \
+      "question-answering: longest answer")                                                        \
+    X("max_seq_len", max_seq_len, INT, "384", 16, 100000, "", "tokens",                            \
+      "question-answering: longest window, question included")                                     \
+    X("doc_stride", doc_stride, INT, "128", 0, 100000, "", "tokens",                               \
+      "question-answering: tokens that neighbouring windows share")                                \
+    X("handle_impossible_answer", handle_impossible_answer, BOOL, "false", 0, 0, "", "",           \
+      "question-answering: the answer may be that there is none")                                  \
+    X("aggregation_strategy", aggregation_strategy, ENUM, "first", 0, 0,                           \
+      "none|simple|first|average|max", "", "entities: how the labels of tokens become entities")   \
+    X("system", system, STR, "", 0, 0, "", "",                                                     \
+      "generation: system message, for models with a chat template; {{…}} as in prompt")           \
+    X("prompt", prompt, STR, "{{text}}", 0, 0, "", "",                                             \
+      "generation: what the model is asked; {{title}}, {{text}}, {{language}}, {{source}}, "       \
+      "{{url}}, {{id}}")                                                                           \
+    X("choices", choices, LIST, "", 0, 0, "", "",                                                  \
+      "generation: the answer is one of these strings")                                            \
+    X("schema", schema, PATH, "", 0, 0, "", "",                                                    \
+      "generation: the answer is JSON that this JSON Schema allows")                               \
+    TM_CONF_GENERATION_LIST(X)
 
 enum tm_conf_type {
     TM_CONF_STR,
     TM_CONF_PATH,
-    TM_CONF_INT,
+    TM_CONF_INT, /* an empty default: not set, TM_CONF_UNSET */
     TM_CONF_BOOL,
     TM_CONF_ENUM,
     TM_CONF_WORDS,
-    TM_CONF_MAP
+    TM_CONF_MAP,
+    TM_CONF_REAL, /* an empty default: not set, NaN; bounds are whole numbers */
+    TM_CONF_LIST  /* texts; setting adds one */
+};
+#define TM_CONF_UNSET INT64_MIN
+
+struct tm_conf_list {
+    char **item;
+    size_t n;
 };
 
-/* One field per key: char * (the texts: never NULL, owned by the struct), int64_t, bool. */
+/* One field per key: char * (the texts: never NULL, owned by the struct), int64_t, bool, double,
+ * list. */
 #define TM_CONF_FIELD_STR(f)   char *f;
 #define TM_CONF_FIELD_PATH(f)  char *f;
 #define TM_CONF_FIELD_ENUM(f)  char *f;
@@ -168,6 +271,8 @@ enum tm_conf_type {
 #define TM_CONF_FIELD_MAP(f)   char *f;
 #define TM_CONF_FIELD_INT(f)   int64_t f;
 #define TM_CONF_FIELD_BOOL(f)  bool f;
+#define TM_CONF_FIELD_REAL(f)  double f;
+#define TM_CONF_FIELD_LIST(f)  struct tm_conf_list f;
 
 struct tm_conf_task {
 #define X(path, field, type, def, lo, hi, choices, unit, help) TM_CONF_FIELD_##type(field)
@@ -199,6 +304,9 @@ extern const struct tm_conf_key tm_conf_task_keys[];
 
 enum tm_status tm_conf_init(struct tm_conf *c, struct tm_err *err); /* every default */
 void tm_conf_finish(struct tm_conf *c);
+/* One entry alone, every default, for callers without a file. */
+enum tm_status tm_conf_task_init(struct tm_conf_task *t, struct tm_err *err);
+void tm_conf_task_finish(struct tm_conf_task *t);
 /* A new task entry with defaults; NULL when memory is short. Valid until the next call. */
 struct tm_conf_task *tm_conf_add_task(struct tm_conf *c);
 /* Converts and stores one value; base is a tm_conf or tm_conf_task according to the key's table.

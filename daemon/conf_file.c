@@ -204,8 +204,8 @@ static void set_parts(struct reader *r, void *base, const struct tm_conf_key *ke
         FOUND(r, mark, "%s", err.text);
 }
 
-static void set_value(struct reader *r, void *base, const struct tm_conf_key *key, const char *path,
-                      const yaml_event_t *e)
+static void set_scalar(struct reader *r, void *base, const struct tm_conf_key *key,
+                       const char *path, const yaml_event_t *e)
 {
     if ((key->type == TM_CONF_WORDS && e->type == YAML_SEQUENCE_START_EVENT) ||
         (key->type == TM_CONF_MAP && e->type == YAML_MAPPING_START_EVENT)) {
@@ -237,6 +237,18 @@ static void set_value(struct reader *r, void *base, const struct tm_conf_key *ke
         FOUND(r, e->start_mark, "%s: the value holds a NUL", path);
     else if (tm_conf_set(base, key, value, r->dir, &err) != TM_OK)
         FOUND(r, e->start_mark, "%s", err.text);
+}
+
+/* A list key takes a list of values, or one. */
+static void set_value(struct reader *r, void *base, const struct tm_conf_key *key, const char *path,
+                      const yaml_event_t *e)
+{
+    if (key->type != TM_CONF_LIST || e->type != YAML_SEQUENCE_START_EVENT) {
+        set_scalar(r, base, key, path, e);
+        return;
+    }
+    while ((e = next_event(r)) != NULL && e->type != YAML_SEQUENCE_END_EVENT)
+        set_scalar(r, base, key, path, e);
 }
 
 /* The current event is the key's value: what holds keys was meant as a section. */
@@ -275,10 +287,49 @@ static bool next_key(struct reader *r, const char *prefix, char path[MAX_PATH], 
     return true;
 }
 
+/* Is name the mapping that holds dotted keys of an entry, as `when` holds when.lang? */
+static bool is_task_section(const char *name)
+{
+    size_t n = strlen(name);
+    for (const struct tm_conf_key *k = tm_conf_task_keys; n > 0 && k->path != NULL; k++)
+        if (strncmp(k->path, name, n) == 0 && k->path[n] == '.')
+            return true;
+    return false;
+}
+
+/* The keys of a task's mapping. prefix: what they are below, of which `skip` bytes are no part of a
+ * key's name. */
+static void read_task_keys(struct reader *r, struct tm_conf_task *task, const char *prefix,
+                           size_t skip)
+{
+    char path[MAX_PATH];
+    yaml_mark_t mark;
+    while (next_key(r, prefix, path, &mark)) {
+        const yaml_event_t *e = next_event(r);
+        if (e == NULL)
+            return;
+        const char *name = path[0] != '\0' ? path + skip : path;
+        const struct tm_conf_key *key = tm_conf_find(tm_conf_task_keys, name);
+        if (key != NULL) {
+            set_value(r, task, key, path, e);
+            continue;
+        }
+        if (is_task_section(name) && e->type == YAML_MAPPING_START_EVENT) {
+            char section[MAX_PATH];
+            memcpy(section, path, sizeof section);
+            read_task_keys(r, task, section, skip);
+            continue;
+        }
+        if (path[0] != '\0')
+            unknown_key(r, tm_conf_task_keys, name, mark);
+        skip_value(r);
+    }
+}
+
 static void read_task(struct reader *r, size_t index)
 {
     struct tm_conf_task *task = tm_conf_add_task(r->conf);
-    char prefix[32], path[MAX_PATH];
+    char prefix[32];
     yaml_mark_t mark = r->event.start_mark;
     snprintf(prefix, sizeof prefix, "tasks[%zu]", index);
     add_place(r, prefix, mark);
@@ -288,20 +339,7 @@ static void read_task(struct reader *r, size_t index)
     }
     task->line = (int)mark.line + 1;
     task->column = (int)mark.column + 1;
-    while (next_key(r, prefix, path, &mark)) {
-        const yaml_event_t *e = next_event(r);
-        if (e == NULL)
-            return;
-        const char *name = path[0] != '\0' ? path + strlen(prefix) + 1 : path;
-        const struct tm_conf_key *key = tm_conf_find(tm_conf_task_keys, name);
-        if (key != NULL) {
-            set_value(r, task, key, path, e);
-            continue;
-        }
-        if (path[0] != '\0')
-            unknown_key(r, tm_conf_task_keys, name, mark);
-        skip_value(r);
-    }
+    read_task_keys(r, task, prefix, strlen(prefix) + 1);
 }
 
 static void read_tasks(struct reader *r)

@@ -36,12 +36,7 @@ static void hand_over(struct drive *d, size_t *held)
             return;
         }
         const struct tm_seq *q = &d->seqs[*held];
-        const struct tm_sequence seq = {.ids = q->ids,
-                                        .n_ids = q->n_ids,
-                                        .n_first = q->n_first,
-                                        .skip = q->skip,
-                                        .out = q->out,
-                                        .out_size = q->out_size};
+        const struct tm_sequence seq = tm_seq_sequence(q);
         if (tm_engine_submit(d->engine, &seq, *held) != TM_OK)
             return;
         *held = d->n;
@@ -70,6 +65,22 @@ static void drive_worker(void *arg)
         if (s == TM_AGAIN && n == 0)
             tm_thread_yield();
     }
+}
+
+struct tm_sequence tm_seq_sequence(const struct tm_seq *q)
+{
+    return (struct tm_sequence){.ids = q->ids,
+                                .n_ids = q->n_ids,
+                                .n_first = q->n_first,
+                                .skip = q->skip,
+                                .key = {q->key[0], q->key[1]},
+                                .out = q->out,
+                                .out_size = q->out_size,
+                                .decoder_ids = q->decoder_ids,
+                                .n_decoder_ids = q->n_decoder_ids,
+                                .generation = q->generation,
+                                .guide = q->guide,
+                                .generated = q->generated};
 }
 
 enum tm_status tm_drive(struct tm_engine *engine, struct tm_seq *seqs, size_t n, uint64_t *ret_ns,

@@ -159,7 +159,7 @@ struct tm_doc {
     const char *output;
     size_t output_len;                                  /* the line to store, without newline */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
-    uint32_t tokens_in;
+    uint32_t tokens_in, tokens_out;
 };
 
 struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
@@ -230,6 +230,7 @@ struct tm_engine;
 struct tm_generation;
 struct tm_generated;
 struct tm_guide;
+struct tm_sequence;
 struct tm_tokenizer;
 struct tm_encoding;
 
@@ -268,7 +269,8 @@ struct tm_seq {
     const uint8_t *skip;
     float *out;
     size_t out_size;
-    /* for models that generate; as in struct tm_sequence, whose key the infer stage makes */
+    /* for models that generate; as in struct tm_sequence. The infer stage makes the key. */
+    uint64_t key[2];
     const int32_t *decoder_ids;
     int32_t n_decoder_ids;
     const struct tm_generation *generation;
@@ -282,9 +284,11 @@ struct tm_task_run {
     const struct tm_task *task;
     struct tm_seq *seqs;
     size_t n_seqs;         /* of the present round */
+    uint32_t round;        /* 0, 1, … */
     size_t n_open;         /* not yet answered: the infer stage counts */
-    bool done, skipped;    /* skipped: not asked for by the envelope */
+    bool done, skipped;    /* skipped: not asked for by the envelope, or another language */
     void *state;           /* the task's own, in the arena */
+    const char *member;    /* TM_RESULT_MAP: the result's name under the key; set by plan */
     struct tm_err err;     /* a failed task: the result is partial */
     struct json_t *result; /* what goes under the task's key; owned by an arena cleanup */
 };
@@ -293,21 +297,32 @@ struct tm_task {
     const struct tm_task_ops *ops;
     const struct tm_conf_task *conf;
     struct tm_model *model;
+    void *self; /* the task's own, made by ops->open; read only afterwards */
+};
+
+/* How results of several tasks with one key lie under it. */
+enum tm_result_shape {
+    TM_RESULT_ONE,  /* the value itself */
+    TM_RESULT_MAP,  /* members of one object: translations by language */
+    TM_RESULT_LIST, /* elements of one array: generated */
 };
 
 struct tm_task_ops {
-    const char *name;          /* "sentiment" */
-    const char *key;           /* of the result: "sentiment" */
-    const char *default_model; /* "sentiment-en" */
-    int head;                  /* enum tm_head the model must have */
+    const char *name; /* "sentiment" */
+    const char *key;  /* of the result: "sentiment" */
+    enum tm_result_shape shape;
+    const char *default_model; /* "sentiment-en"; NULL: the entry must name one */
+    unsigned heads;            /* 1 << enum tm_head of each that the model may have */
+    /* What a model must have besides the head (labels …), and what is prepared once; NULL: nothing.
+     * On failure close is not called. */
+    enum tm_status (*open)(struct tm_task *t, struct tm_err *err);
+    void (*close)(struct tm_task *t);
     /* Fills run->seqs (may be none) or sets run->done with run->result. enc: the thread's. */
     enum tm_status (*plan)(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
                            struct tm_encoding *enc, struct tm_err *err);
     /* All sequences of the round are answered: more of them, or done with a result. */
     enum tm_status (*next)(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
                            struct tm_encoding *enc, struct tm_err *err);
-    /* What a model must have for this task besides the head (labels …); NULL: nothing. */
-    enum tm_status (*check)(const struct tm_task *t, struct tm_err *err);
 };
 extern const struct tm_task_ops *const tm_task_table[]; /* ends with NULL */
 size_t tm_models_tasks(const struct tm_models *ms, const struct tm_task **ret_tasks);
@@ -328,6 +343,9 @@ size_t tm_infer_inside(const struct tm_infer *in);
 enum tm_status tm_infer_step(struct tm_infer *in, int worker, tm_infer_report_fn *report, void *arg,
                              struct tm_metrics *metrics);
 int tm_infer_workers(const struct tm_infer *in);
+
+/* As the engine takes it. */
+struct tm_sequence tm_seq_sequence(const struct tm_seq *q);
 
 /* Runs n sequences to their end on all of the engine's workers: for verbs, which have no pipeline.
  * seqs[i].status receives how each ended; ns (or NULL) the time from first to last. */

@@ -5,6 +5,7 @@ positions reach the vocabulary, whose product, softmax and label-smoothed loss a
 the logits of a whole batch. evaluate.py runs the saved folder through MarianMTModel itself.
 """
 
+import copy
 import math
 
 import torch
@@ -14,12 +15,11 @@ BF16 = torch.bfloat16
 LOSS_ROWS = 512     # target positions whose logits exist at a time
 
 
-def dropout(x, rate, training):
+def dropout(x, rate, generator):
     """F.dropout with one random byte an element, which is many times faster on a CPU; the rate is in steps of 1/256."""
-    if not training or rate == 0.0:
-        return x
     dropped = round(rate * 256)
-    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2 ** 63), None).view(torch.uint8)
+    draws = torch.empty((x.numel() + 7) // 8, dtype=torch.int64).random_(-(2 ** 63), None, generator=generator)
+    draws = draws.view(torch.uint8)
     keep = (draws[:x.numel()] >= dropped).view(x.shape)
     return x * (keep.to(x.dtype) * (256 / (256 - dropped)))
 
@@ -61,7 +61,7 @@ class SmoothedLoss(torch.autograd.Function):
 class Network(torch.nn.Module):
     def __init__(self, config, rate):
         super().__init__()
-        self.config, self.rate = config, rate
+        self.config, self.rate, self.generator = config, rate, torch.Generator()
         self.learned = torch.nn.ParameterDict()
         width = config.d_model
         table = torch.randn(config.vocab_size, width) * width ** -0.5
@@ -98,12 +98,18 @@ class Network(torch.nn.Module):
         """Learned tensors by the names they have in MarianModel."""
         return {name.replace("/", "."): tensor.detach() for name, tensor in self.learned.items()}
 
+    def worker(self):
+        """The same parameters for another thread, with its own bfloat16 copies and random numbers."""
+        twin = copy.copy(self)
+        twin.generator = torch.Generator()
+        return twin
+
     def cast(self):
         """The parameters in bfloat16, once a step."""
         self.half = {name.replace("/", "."): tensor.to(BF16) for name, tensor in self.learned.items()}
 
     def drop(self, x):
-        return dropout(x, self.rate, self.training)
+        return dropout(x, self.rate, self.generator) if self.training and self.rate > 0 else x
 
     def linear(self, x, *names):
         """Several projections of one input are one product."""

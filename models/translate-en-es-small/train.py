@@ -9,6 +9,7 @@ kept state, is the moving average of the weights.
 """
 
 import argparse
+import concurrent.futures
 import json
 import os
 import random
@@ -46,13 +47,13 @@ def arguments():
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--warmup", type=int, default=300, help="steps")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the steps with a falling learning rate")
-    parser.add_argument("--batch-tokens", type=int, default=8000, help="of source and target together, padding included")
+    parser.add_argument("--batch-tokens", type=int, default=8000, help="of source and target, padding included, of all threads")
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--smoothing", type=float, default=0.1)
     parser.add_argument("--average", type=float, default=0.998, help="decay of the moving average that is written")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=2, help="each works on a batch of its own")
     parser.add_argument("--keep", type=float, default=240, help="seconds between kept states")
     return parser.parse_args()
 
@@ -159,7 +160,8 @@ def optimizers_of(network, args):
     """Orthogonalised momentum (Jordan et al. 2024, "Muon") for the matrices of the layers, AdamW for the rest."""
     matrices = [p for name, p in network.learned.items() if p.ndim == 2 and name != "shared/weight"]
     others = [p for name, p in network.learned.items() if p.ndim != 2 or name == "shared/weight"]
-    return [torch.optim.Muon(matrices, lr=args.lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+    parts = [matrices[i::args.threads] for i in range(args.threads)]
+    return [*(torch.optim.Muon(part, lr=args.lr, weight_decay=0.01, adjust_lr_fn="match_rms_adamw") for part in parts),
             torch.optim.AdamW(others, lr=args.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=True)]
 
 
@@ -245,25 +247,25 @@ def write_model(args, config, tensors, pieces):
 @torch.inference_mode()
 def dev_loss(network, tensors, batches, pad):
     """Plain loss a target token of the given weights."""
-    network.eval()
     network.half = {name: tensor.bfloat16() for name, tensor in tensors.items()}
     total, count = 0.0, 0
     for batch in batches:
         source, target, labels = tensors_of(batch, pad)
         total += network(source, target, labels, 0.0)[1].item()
         count += int((labels >= 0).sum())
-    network.train()
     return total / count
 
 
 def epoch_batches(epoch, train, phrases, typed, pieces, args):
     rng = random.Random(args.seed * 1000 + epoch)
     sentencepiece.set_random_generator_seed(args.seed * 1000 + epoch)
-    return batches_of(encoded(examples(train, phrases, typed, rng), pieces, rng), args.batch_tokens, rng)
+    rows = encoded(examples(train, phrases, typed, rng), pieces, rng)
+    batches = batches_of(rows, args.batch_tokens // args.threads, rng)
+    return [batches[i:i + args.threads] for i in range(0, len(batches), args.threads)]
 
 
 def steps_from(first, args, *source):
-    """(step, batch) of all steps from `first`; the batches of an epoch depend on the seed alone."""
+    """(step, a batch for each thread) of all steps from `first`; those of an epoch depend on the seed alone."""
     step, epoch = 0, 0
     while step < args.steps:
         path = args.work / f"epoch-{epoch}-length"      # so that going on need not make the epochs before
@@ -272,38 +274,48 @@ def steps_from(first, args, *source):
             batches = epoch_batches(epoch, *source, args)
             length = len(batches)
             path.write_text(str(length))
-            for i, batch in enumerate(batches):
+            for i, group in enumerate(batches):
                 if first <= step + i < args.steps:
-                    yield step + i, batch
+                    yield step + i, group
         step, epoch = step + length, epoch + 1
 
 
-def one_step(network, optimizers, batch, pad, args, step):
+def gradients(network, batch, pad, smoothing):
+    """(gradients of the summed loss, plain loss, target tokens) of one thread's batch."""
     network.cast()
     source, target, labels = tensors_of(batch, pad)
-    count = int((labels >= 0).sum())
-    loss, plain = network(source, target, labels, args.smoothing)
-    (loss / count).backward()
-    torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+    loss, plain = network(source, target, labels, smoothing)
+    return torch.autograd.grad(loss, list(network.parameters())), plain.item(), int((labels >= 0).sum())
+
+
+def one_step(pool, workers, optimizers, batches, pad, args, step):
+    """Threads meet twice a step, not at every operation: that matters on a machine with other work."""
+    for i, worker in enumerate(workers):
+        worker.generator.manual_seed((args.seed * 1000003 + step) * len(workers) + i)
+    found = list(pool.map(lambda pair: gradients(*pair, pad, args.smoothing), zip(workers, batches)))
+    count = sum(tokens for _, _, tokens in found)
+    parameters = list(workers[0].parameters())
+    for parameter, *grads in zip(parameters, *(grads for grads, _, _ in found)):
+        parameter.grad = sum(grads) / count
+    torch.nn.utils.clip_grad_norm_(parameters, 1.0)
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = args.lr * lr_factor(step, args)
-        optimizer.step()
-        optimizer.zero_grad()
-    return plain.item(), count
+    list(pool.map(lambda optimizer: optimizer.step(), optimizers))
+    return sum(plain for _, plain, _ in found), count
 
 
 def train(network, config, pieces, sets, args):
     pairs, dev, phrases, typed = sets
     optimizers, average = optimizers_of(network, args), Average(network, args.average)
     first = restore_state(args, network, optimizers, average)
-    torch.manual_seed(args.seed + first)
+    workers, evaluated = [network.worker() for _ in range(args.threads)], network.worker().eval()
     held = batches_of(encoded(list(dev), pieces, random.Random(0)), args.batch_tokens, random.Random(0))
     kept = begin = time.monotonic()
     shown, seen, network_tokens = 0.0, 0, 0
-    network.train()
-    for step, batch in steps_from(first, args, pairs, phrases, typed, pieces):
-        loss, count = one_step(network, optimizers, batch, pieces.pad, args, step)
+    pool = concurrent.futures.ThreadPoolExecutor(args.threads)
+    for step, batches in steps_from(first, args, pairs, phrases, typed, pieces):
+        loss, count = one_step(pool, workers, optimizers, batches, pieces.pad, args, step)
         average.update(step)
         shown, seen, network_tokens = shown + loss, seen + count, network_tokens + count
         now = time.monotonic()
@@ -314,14 +326,15 @@ def train(network, config, pieces, sets, args):
         if now - kept > args.keep or step + 1 == args.steps:
             keep_state(args, network, optimizers, average, step + 1)
             write_model(args, config, average.tensors, pieces)
-            print(f"step {step + 1}/{args.steps} dev loss {dev_loss(network, average.tensors, held, pieces.pad):.4f}", flush=True)
+            measured = dev_loss(evaluated, average.tensors, held, pieces.pad)
+            print(f"step {step + 1}/{args.steps} dev loss {measured:.4f}", flush=True)
             kept = time.monotonic()
 
 
 def main():
     args = arguments()
     torch.manual_seed(args.seed)
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)    # the parallel part is one_step
     args.work.mkdir(parents=True, exist_ok=True)
     pairs, dev = data.split(data.read_pairs(args.data))
     model = args.work / "joint.spm"
@@ -331,7 +344,7 @@ def main():
     typed = data.Typed(pairs)
     phrases = phrases_of(args.work / "phrases.json", pairs, typed)
     config = config_of(args, pieces)
-    network = Network(config, args.dropout)
+    network = Network(config, args.dropout).train()
     print(f"{len(pairs)} pairs, {len(dev)} dev, {len(phrases)} phrases, {len(pieces.vocabulary)} pieces, "
           f"{sum(p.numel() for p in network.parameters())} weights", flush=True)
     train(network, config, pieces, (pairs, dev, phrases, typed), args)

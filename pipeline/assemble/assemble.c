@@ -7,6 +7,7 @@
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,17 +166,58 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
     tm_buf_putc(b, '}');
 }
 
+static void put_value(struct tm_buf *b, const struct tm_task_run *run)
+{
+    if (run->result != NULL)
+        tree_put(b, run->result);
+    else
+        tm_buf_puts(b, "null");
+}
+
+/* The first run before i, not skipped, with the same key (or name): NULL when i is the first. */
+static const struct tm_task_run *earlier(const struct tm_doc *d, size_t i, bool by_name)
+{
+    const struct tm_task_ops *ops = d->task_runs[i].task->ops;
+    for (size_t k = 0; k < i; k++) {
+        const struct tm_task_ops *other = d->task_runs[k].task->ops;
+        if (!d->task_runs[k].skipped &&
+            strcmp(by_name ? other->name : other->key, by_name ? ops->name : ops->key) == 0)
+            return &d->task_runs[k];
+    }
+    return NULL;
+}
+
+/* The values of all tasks that share the key of run i. */
+static void put_shared(struct tm_buf *b, const struct tm_doc *d, size_t i, bool list)
+{
+    const char *key = d->task_runs[i].task->ops->key;
+    tm_buf_putc(b, list ? '[' : '{');
+    for (; i < d->n_task_runs; i++) {
+        const struct tm_task_run *run = &d->task_runs[i];
+        if (run->skipped || strcmp(run->task->ops->key, key) != 0)
+            continue;
+        if (!list)
+            put_key(b, run->member != NULL ? run->member : run->task->ops->name);
+        else if (last(b) != '[')
+            tm_buf_putc(b, ',');
+        put_value(b, run);
+    }
+    tm_buf_putc(b, list ? ']' : '}');
+}
+
 static void put_tasks(struct tm_buf *b, const struct tm_doc *d)
 {
     for (size_t i = 0; i < d->n_task_runs; i++) {
         const struct tm_task_run *run = &d->task_runs[i];
-        if (run->skipped)
+        const struct tm_task_ops *ops = run->task->ops;
+        bool one = ops->shape == TM_RESULT_ONE;
+        if (run->skipped || (!one && earlier(d, i, false) != NULL))
             continue;
-        put_key(b, run->task->ops->key);
-        if (run->result != NULL)
-            tree_put(b, run->result);
+        put_key(b, ops->key);
+        if (one)
+            put_value(b, run);
         else
-            tm_buf_puts(b, "null");
+            put_shared(b, d, i, ops->shape == TM_RESULT_LIST);
     }
 }
 
@@ -188,7 +230,13 @@ static void put_models(struct tm_buf *b, const struct tm_doc *d)
             continue;
         const struct tm_model *m = run->task->model;
         const struct tm_engine_info *info = tm_engine_info(m->engine);
-        open_object(b, run->task->ops->name);
+        char name[128];
+        bool again = earlier(d, i, true) != NULL;
+        snprintf(name, sizeof name, "%s%s%s", run->task->ops->name, again ? "." : "",
+                 !again                ? ""
+                 : run->member != NULL ? run->member
+                                       : run->task->conf->name);
+        open_object(b, name);
         put_string(b, "name", m->name);
         put_string(b, "sha256", m->sha256);
         put_string(b, "precision", info->precision);
@@ -215,6 +263,7 @@ static void put_timing(struct tm_buf *b, const struct tm_doc *d)
     tm_buf_puts(b, "}");
     open_object(b, "usage");
     put_int(b, "tokens_in", d->tokens_in);
+    put_int(b, "tokens_out", d->tokens_out);
     tm_buf_putc(b, '}');
 }
 

@@ -161,6 +161,17 @@ enum tm_status tm_infer_submit(struct tm_infer *in, struct tm_doc **owned)
     return TM_OK;
 }
 
+/* Draws depend on the document and on nothing else: not on the batch, not on the order. */
+static void set_key(const struct tm_doc *doc, const struct tm_task_run *run, size_t seq,
+                    uint64_t key[2])
+{
+    const struct tm_record *rec = &doc->rec;
+    const uint64_t place[] = {rec->seq, (uint64_t)(run - doc->task_runs), run->round, seq};
+    const char *lane = rec->lane_name != NULL ? rec->lane_name : "";
+    key[0] = (uint64_t)run->task->conf->seed;
+    key[1] = tm_hash(place, sizeof place, tm_hash(lane, strlen(lane), 0));
+}
+
 /* Hands sequences of one slot to their engines; false when an engine is full. */
 static bool hand_over(struct tm_infer *in, size_t s)
 {
@@ -175,12 +186,8 @@ static bool hand_over(struct tm_infer *in, size_t s)
             struct tm_seq *q = &run->seqs[slot->seq];
             if (q->status != TM_AGAIN)
                 continue;
-            const struct tm_sequence seq = {.ids = q->ids,
-                                            .n_ids = q->n_ids,
-                                            .n_first = q->n_first,
-                                            .skip = q->skip,
-                                            .out = q->out,
-                                            .out_size = q->out_size};
+            set_key(doc, run, slot->seq, q->key);
+            const struct tm_sequence seq = tm_seq_sequence(q);
             q->status = TM_OK; /* written before a worker can see it */
             if (tm_engine_submit(engine, &seq, make_cookie(s, slot->task, slot->seq)) != TM_OK) {
                 q->status = TM_AGAIN;
@@ -213,6 +220,7 @@ static void next_round(struct tm_infer *in, size_t s, struct tm_task_run *run)
     if (run->err.status == TM_OK) {
         struct tm_err err = {0};
         run->n_seqs = 0;
+        run->round++;
         enum tm_status st = run->task->ops->next(run->task, doc, run, &in->enc, &err);
         if (st != TM_OK)
             run->err = err;
@@ -232,6 +240,7 @@ static void take_answer(struct tm_infer *in, const struct tm_answer *a)
     struct tm_seq *q = cookie_seq(in, a->cookie, &run, &s);
     q->status = a->status;
     in->slot[s].doc->tokens_in += (uint32_t)a->n_ids;
+    in->slot[s].doc->tokens_out += (uint32_t)a->n_new;
     if (--run->n_open == 0)
         next_round(in, s, run);
 }

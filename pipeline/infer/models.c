@@ -228,6 +228,9 @@ void tm_models_close(struct tm_models *ms)
 {
     if (ms == NULL)
         return;
+    for (size_t i = 0; i < ms->n_tasks; i++)
+        if (ms->task[i].ops->close != NULL)
+            ms->task[i].ops->close(&ms->task[i]);
     for (size_t i = 0; i < ms->n_models; i++)
         tm_model_close(ms->model[i]);
     free(ms->model);
@@ -286,7 +289,7 @@ static enum tm_status shared_model(struct tm_models *ms, const struct tm_conf *c
     return s;
 }
 
-static const char *head_name(int head)
+static const char *head_name(enum tm_head head)
 {
     static const char *const names[TM_HEAD_COUNT] = {
         [TM_HEAD_EMBEDDING] = "sentence embeddings", [TM_HEAD_SEQUENCE] = "sequence classification",
@@ -294,6 +297,15 @@ static const char *head_name(int head)
         [TM_HEAD_GENERATE] = "generation",
     };
     return names[head];
+}
+
+/* The first of several is what the task's page calls for. */
+static const char *head_names(unsigned heads)
+{
+    enum tm_head h = 0;
+    while ((heads >> h & 1) == 0)
+        h++;
+    return head_name(h);
 }
 
 static enum tm_status open_task(struct tm_models *ms, const struct tm_conf *conf, size_t i,
@@ -306,15 +318,20 @@ static enum tm_status open_task(struct tm_models *ms, const struct tm_conf *conf
     if (t->ops == NULL)
         return tm_err_set(err, TM_CONFIG, "tasks[%zu]: no task is called %s", i, c->task);
     const char *name = *c->model != '\0' ? c->model : t->ops->default_model;
+    if (name == NULL)
+        return tm_err_set(err, TM_CONFIG, "tasks[%zu] %s: say which model: model: FOLDER", i,
+                          c->task);
     struct tm_err why = {0};
     enum tm_status s = shared_model(ms, conf, name, &t->model, &why);
     if (s != TM_OK)
         return tm_err_set(err, s, "tasks[%zu] %s: %s", i, c->task, why.text);
-    const struct tm_engine_info *info = tm_engine_info(t->model->engine);
-    if ((int)info->head != t->ops->head)
+    enum tm_head head = tm_engine_info(t->model->engine)->head;
+    if ((t->ops->heads >> head & 1) == 0)
         return tm_err_set(err, TM_MODEL, "tasks[%zu] %s: model %s is for %s, not for %s", i,
-                          c->task, name, head_name((int)info->head), head_name(t->ops->head));
-    return t->ops->check != NULL ? t->ops->check(t, err) : TM_OK;
+                          c->task, name, head_name(head), head_names(t->ops->heads));
+    if (t->ops->open == NULL || (s = t->ops->open(t, &why)) == TM_OK)
+        return TM_OK;
+    return tm_err_set(err, s, "tasks[%zu] %s", i, why.text);
 }
 
 enum tm_status tm_models_open(const struct tm_conf *conf, struct tm_models **ret_models,

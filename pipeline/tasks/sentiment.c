@@ -45,7 +45,7 @@ static int find_polarity(const char *label)
     return -1;
 }
 
-static enum tm_status check(const struct tm_task *t, struct tm_err *err)
+static enum tm_status open_task(struct tm_task *t, struct tm_err *err)
 {
     const struct tm_engine_info *info = tm_engine_info(t->model->engine);
     bool seen[POLARITIES] = {false};
@@ -182,8 +182,8 @@ const struct tm_task_ops sentiment_ops = {
     .name = "sentiment",
     .key = "sentiment",
     .default_model = "sentiment-en",
-    .head = TM_HEAD_SEQUENCE,
+    .heads = 1u << TM_HEAD_SEQUENCE,
+    .open = open_task,
     .plan = plan,
     .next = next,
-    .check = check,
 };

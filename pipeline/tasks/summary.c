@@ -251,7 +251,7 @@ const struct tm_task_ops summary_ops = {
     .name = "summary",
     .key = "summary",
     .default_model = "all-MiniLM-L6-v2",
-    .head = TM_HEAD_EMBEDDING,
+    .heads = 1u << TM_HEAD_EMBEDDING,
     .plan = plan,
     .next = next,
 };

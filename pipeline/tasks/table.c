@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 const struct tm_task_ops *const tm_task_table[] = {&sentiment_ops, &summary_ops, NULL};
 
@@ -48,6 +49,17 @@ static bool is_wanted(const struct tm_doc *doc, const char *name)
     return doc->n_tasks == 0;
 }
 
+/* when.lang: en takes en and en-GB; a document whose language is not known is taken. */
+static bool is_language(const struct tm_doc *doc, const struct tm_conf_list *langs)
+{
+    for (size_t i = 0; i < langs->n && doc->lang != NULL; i++) {
+        size_t n = strlen(langs->item[i]);
+        if (strncasecmp(doc->lang, langs->item[i], n) == 0 && strchr("-_", doc->lang[n]) != NULL)
+            return true;
+    }
+    return langs->n == 0 || doc->lang == NULL;
+}
+
 /* What the envelope asks for and the configuration does not have: said, not silently left out. */
 static void warn_unknown(struct tm_doc *doc, const struct tm_task *task, size_t n_tasks)
 {
@@ -74,7 +86,8 @@ static void plan_doc(struct tm_doc *doc, const struct tm_task *task, size_t n_ta
     for (size_t i = 0; i < n_tasks; i++) {
         struct tm_task_run *run = &doc->task_runs[i];
         run->task = &task[i];
-        run->skipped = !is_wanted(doc, task[i].ops->name);
+        run->skipped =
+            !is_wanted(doc, task[i].ops->name) || !is_language(doc, &task[i].conf->when_lang);
         if (run->skipped)
             continue;
         struct tm_err err = {0};

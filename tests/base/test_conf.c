@@ -34,8 +34,8 @@ static void every_default_is_a_valid_value(void **unused)
             struct tm_buf text = {0};
             struct tm_err err = {0};
             assert_true(tm_conf_get(bases[t], k, &text));
-            assert_string_equal(text.data, k->def);
-            if (tm_conf_set(bases[t], k, text.data, NULL, &err) != TM_OK)
+            assert_string_equal(text.data, k->type == TM_CONF_LIST ? "[]" : k->def);
+            if (k->type != TM_CONF_LIST && tm_conf_set(bases[t], k, text.data, NULL, &err) != TM_OK)
                 fail_msg("%s", err.text);
             assert_true(k->type != TM_CONF_INT || k->lo < k->hi);
             assert_int_equal(k->type == TM_CONF_ENUM, k->choices[0] != '\0');
@@ -160,7 +160,8 @@ static void near_names_are_found(void **unused)
     }
     assert_string_equal(tm_conf_nearest(tm_conf_task_keys, "sentence")->path, "sentences");
     assert_string_equal(tm_conf_nearest(tm_conf_task_keys, "tsak")->path, "task");
-    assert_null(tm_conf_nearest(tm_conf_task_keys, "num_beams"));
+    assert_string_equal(tm_conf_nearest(tm_conf_task_keys, "num_beam")->path, "num_beams");
+    assert_null(tm_conf_nearest(tm_conf_task_keys, "colour"));
     char endless[500];
     memset(endless, 'a', sizeof endless - 1);
     endless[sizeof endless - 1] = '\0';
@@ -325,7 +326,19 @@ static void tasks_are_checked(void **unused)
     set_task(1, "task", "sumary");
     expect_one("tasks[1].task", "did you mean \"summary\"?");
     set_task(1, "task", "translation");
-    expect_one("tasks[1].task", "unknown task \"translation\"; there are: sentiment, summary");
+    assert_int_equal(tm_conf_check(&conf, NULL, NULL), 0);
+    set_task(1, "task", "colouring");
+    expect_one("tasks[1].task", "unknown task \"colouring\"; there are: sentiment, summary");
+    set_task(1, "task", "generation");
+    set_task(1, "choices", "yes");
+    set_task(1, "schema", "a.json");
+    expect_one("tasks[1].choices", "exclude each other");
+    set_task(1, "task", "zero-shot-classification");
+    expect_one("tasks[1].candidate_labels", "say which labels");
+    set_task(1, "candidate_labels", "sport");
+    assert_int_equal(tm_conf_check(&conf, NULL, NULL), 0);
+    set_task(1, "hypothesis_template", "about");
+    expect_one("tasks[1].hypothesis_template", "no {}");
     set_task(1, "task", "");
     expect_one("tasks[1].task", "names no task");
     set_task(1, "task", "sentiment");

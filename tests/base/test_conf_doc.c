@@ -35,8 +35,8 @@ static json_t *find(json_t *node, const char *path)
 
 static void check_node(json_t *node, const struct tm_conf_key *key)
 {
-    static const char *const types[] = {"string", "string", "integer", "boolean",
-                                        "string", "string", "object"};
+    static const char *const types[] = {"string", "string", "integer", "boolean", "string",
+                                        "string", "object", "number",  "array"};
     if (node == NULL)
         fail_msg("%s is not in the schema", key->path);
     json_t *type = json_object_get(node, "type");
@@ -47,7 +47,14 @@ static void check_node(json_t *node, const struct tm_conf_key *key)
     assert_string_equal(json_string_value(type), types[key->type]);
     assert_string_equal(json_string_value(json_object_get(node, "description")), key->help);
     json_t *def = json_object_get(node, "default");
-    if (key->type == TM_CONF_INT) {
+    if (key->type == TM_CONF_LIST) {
+        assert_int_equal(json_array_size(def), 0);
+        assert_true(json_is_array(def));
+    } else if ((key->type == TM_CONF_INT || key->type == TM_CONF_REAL) && key->def[0] == '\0') {
+        assert_null(def);
+        assert_true(json_number_value(json_object_get(node, "minimum")) <
+                    json_number_value(json_object_get(node, "maximum")));
+    } else if (key->type == TM_CONF_INT) {
         assert_int_equal(json_integer_value(json_object_get(node, "minimum")), key->lo);
         assert_int_equal(json_integer_value(json_object_get(node, "maximum")), key->hi);
         assert_int_equal(json_integer_value(def), strtoll(key->def, NULL, 10));
@@ -81,7 +88,7 @@ static void schema_has_every_key(void **unused)
     json_t *items = json_object_get(find(schema, "tasks"), "items");
     for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++)
         check_node(find(items, k->path), k);
-    assert_int_equal(json_array_size(json_object_get(find(items, "task"), "enum")), 2);
+    assert_int_equal(json_array_size(json_object_get(find(items, "task"), "enum")), 8);
     json_decref(schema);
 }
 

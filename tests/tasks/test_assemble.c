@@ -151,7 +151,7 @@ static const char full_tail[] =
     "\"cleaning\":{\"method\":\"landmark\",\"confidence\":0.75,\"chars_in\":100,\"chars_out\":20,"
     "\"encoding\":\"utf-8\",\"encoding_source\":\"bom\",\"replaced_chars\":1,"
     "\"removed\":[{\"rule\":\"aside\",\"count\":2},{\"rule\":\"share_bar\",\"count\":1}],"
-    "\"flags\":[\"bidi_controls\"]},\"models\":{},\"timing_ms\":T,\"usage\":{\"tokens_in\":0},"
+    "\"flags\":[\"bidi_controls\"]},\"models\":{},\"timing_ms\":T,\"usage\":{\"tokens_in\":0,\"tokens_out\":0},"
     "\"warnings\":[{\"code\":\"W_X\",\"stage\":\"clean\",\"message\":\"careful\"}],\"errors\":[],"
     "\"meta\":{\"k\":1}}";
 
@@ -257,7 +257,7 @@ static void scores_have_six_decimals(void **state)
         "\"summary\":{\"name\":\"all-MiniLM-L6-v2\",";
     if (strstr(d->output, expected) == NULL)
         fail_msg("%s", d->output);
-    assert_non_null(strstr(d->output, "\"usage\":{\"tokens_in\":5}"));
+    assert_non_null(strstr(d->output, "\"usage\":{\"tokens_in\":5,\"tokens_out\":0}"));
     tm_doc_destroy(d);
     fake_close(&p);
 }

@@ -283,7 +283,7 @@ static void a_task_may_take_several_rounds(void **state)
     struct stage st;
     struct tm_err err = {0};
     open_stage(&st, one_task, 4);
-    const struct tm_task task = {&ops, NULL, tm_models_get(st.p.models, 0)};
+    const struct tm_task task = {&ops, st.p.task[0].conf, tm_models_get(st.p.models, 0), NULL};
     struct tm_doc *doc = doc_of_windows("chain", 3), *out;
     fake_plan(&st.p, doc); /* the first task runs beside it, in one round */
     struct tm_task_run *runs = tm_arena_array(doc->arena, 2, sizeof *runs);
