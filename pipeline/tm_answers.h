@@ -43,6 +43,7 @@ struct tm_tagged {
     const int32_t *ids;
     const uint32_t (*offsets)[2];
     const uint8_t *special; /* (n) 1: passed over */
+    const uint8_t *subword; /* (n) 1: goes on with the word before: tm_tokenizer_subwords */
     const double *p;        /* (n, n_labels) */
     size_t n;
 };
@@ -87,7 +88,7 @@ struct tm_qa {
     size_t n_windows, n_context;
     const uint32_t (*offsets)[2]; /* of the context tokens, code points */
     const int32_t *words;
-    int32_t cls; /* place of the one special token that may answer "none"; 0 */
+    bool has_none; /* the first token stands for "there is no answer" ([CLS]) */
 };
 
 /* Windows over the context. enc is the caller's scratch. TM_TOOLARGE when the question leaves no

@@ -1,66 +1,19 @@
 /* What each token writes (guides.h). Made on the main thread, once a model and guide. */
 #include "guides.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { MAX_BYTES = 256 << 20, MAX_TOKEN = 256 };
 
-/* The letters of GPT-2's byte-level vocabularies are the bytes that print, and code points from 256
- * on for the others, in order. */
-static int byte_of_letter(uint32_t cp)
-{
-    int next = 256;
-    for (int b = 0; b < 256; b++) {
-        bool prints = (b >= '!' && b <= '~') || (b >= 0xa1 && b != 0xad);
-        if ((prints ? b : next) == (int)cp)
-            return b;
-        next += !prints;
-    }
-    return -1;
-}
-
-/* Appends what the token writes in the middle of a text. */
-static enum tm_status put_bytes(const struct tm_tokenizer *tok, int32_t id, bool letters,
-                                struct tm_buf *out, struct tm_err *err)
-{
-    static const char blank[] = "\xe2\x96\x81"; /* U+2581, sentencepiece's */
-    const char *token = tm_tokenizer_token(tok, id);
-    unsigned byte;
-    size_t at = out->len, n = token != NULL ? strlen(token) : 0;
-    enum tm_status s = n > 0 ? tm_tokenizer_decode(tok, &id, 1, true, out, err) : TM_OK;
-    bool special = out->len == at && strcmp(token != NULL ? token : "", blank) != 0;
-    out->len = at;
-    if (s != TM_OK || special)
-        return s;
-    if (n == 6 && sscanf(token, "<0x%2x>", &byte) == 1) {
-        tm_buf_putc(out, (char)byte);
-        n = 0;
-    }
-    for (size_t i = 0; i < n;) {
-        uint32_t cp;
-        size_t len = TM_MAX(tm_utf8_decode(token + i, n - i, &cp), 1);
-        if (letters && byte_of_letter(cp) >= 0)
-            tm_buf_putc(out, (char)byte_of_letter(cp));
-        else if (!letters && len == 3 && memcmp(token + i, blank, 3) == 0)
-            tm_buf_putc(out, ' ');
-        else
-            tm_buf_append(out, token + i, len);
-        i += len;
-    }
-    return out->failed ? tm_err_set(err, TM_NOMEM, "bytes of the vocabulary") : TM_OK;
-}
-
 static enum tm_status add_bytes(struct tm_vocabulary *v, const struct tm_tokenizer *tok,
                                 struct tm_err *err)
 {
-    bool letters = tm_tokenizer_id(tok, "\xc4\xa0") >= 0; /* U+0120, the blank among them */
     for (int32_t id = 0; id < v->size; id++) {
         v->at[id] = (uint32_t)v->bytes.len;
-        enum tm_status s = put_bytes(tok, id, letters, &v->bytes, err);
-        if (s != TM_OK)
-            return s;
+        enum tm_status s = tm_tokenizer_bytes(tok, id, &v->bytes, NULL);
+        if (s != TM_OK && s != TM_NOTFOUND) /* not found: it writes nothing */
+            return tm_err_set(err, s, "bytes of token %d", id);
         if (v->bytes.len - v->at[id] > MAX_TOKEN) /* too long to be worth a guide's while */
             v->bytes.len = v->at[id];
     }

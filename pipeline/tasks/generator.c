@@ -232,8 +232,8 @@ enum tm_status tm_generator_text(const struct tm_generator *g, const struct tm_s
     const struct tm_generated *a = &q->generated[i];
     bool prompt = !tm_engine_info(g->model->engine)->encoder_decoder;
     int32_t skip = prompt ? TM_MIN(q->n_ids, a->n_ids) : 0;
-    return tm_tokenizer_decode(g->model->tok, a->ids + skip, (size_t)(a->n_ids - skip), true, out,
-                               err);
+    return tm_tokenizer_decode(g->model->tok, a->ids + skip, (size_t)(a->n_ids - skip),
+                               TM_DECODE_SKIP_SPECIAL, out, err);
 }
 
 const char *tm_finish_name(enum tm_finish f)

@@ -73,6 +73,7 @@ enum tm_status tm_qa_plan(struct tm_qa *qa, const struct tm_tokenizer *tok, cons
                           "a stride of %d",
                           p.n_question, qa->max_seq_len, qa->doc_stride);
     size_t step = p.n_context > width ? width - (size_t)qa->doc_stride : p.n_context;
+    qa->has_none = tm_tokenizer_special_id(tok, TM_SPECIAL_CLS) == enc->ids[0];
     qa->n_context = p.n_context;
     qa->window = tm_arena_array(arena, p.n_context / step + 1, sizeof *qa->window);
     uint32_t(*offsets)[2] = tm_arena_array(arena, p.n_context, sizeof *offsets);
@@ -120,7 +121,7 @@ static void normalise(const struct tm_qa *qa, const struct tm_qa_window *w, cons
                       double *p, double *ret_none)
 {
     const float *x = logits + w->at;
-    double none = (double)logits[qa->cls], most = none, sum;
+    double none = qa->has_none ? (double)logits[0] : -INFINITY, most = none, sum;
     for (size_t i = 0; i < w->n_context; i++)
         most = TM_MAX(most, (double)x[i]);
     sum = none = exp(none - most);

@@ -31,31 +31,9 @@ size_t tm_utf8_at(const char *text, size_t n, uint32_t cp)
     return at;
 }
 
-/* ---- words ---- */
-
 static bool is_unknown(const struct tm_tagged *t, size_t i)
 {
-    const char *token = tm_tokenizer_token(t->tok, t->ids[i]);
-    return token != NULL && (strcmp(token, "[UNK]") == 0 || strcmp(token, "<unk>") == 0);
-}
-
-/* Does token i go on with the word before it? Tokenizers that mark the pieces inside a word
- * (WordPiece) are believed: there a piece is longer than the text it stands for. Of the others the
- * text decides: a blank begins a word. */
-static bool is_inside_word(const struct tm_tagged *t, size_t i, bool marked)
-{
-    uint32_t start = t->offsets[i][0], end = t->offsets[i][1];
-    if (is_unknown(t, i))
-        return false;
-    if (marked) {
-        const char *token = tm_tokenizer_token(t->tok, t->ids[i]);
-        return token != NULL && tm_utf8_count(token, strlen(token)) != end - start;
-    }
-    if (start == 0)
-        return false;
-    size_t from = tm_utf8_at(t->text, t->text_len, start - 1);
-    size_t len = tm_utf8_at(t->text + from, t->text_len - from, 2);
-    return memchr(t->text + from, ' ', len) == NULL;
+    return t->ids[i] == tm_tokenizer_special_id(t->tok, TM_SPECIAL_UNK);
 }
 
 /* ---- from tokens to words ---- */
@@ -98,12 +76,11 @@ static void set_label(const struct tm_tagged *t, enum tm_aggregation how, struct
 static size_t find_units(const struct tm_tagged *t, enum tm_aggregation how, struct unit *ret)
 {
     bool words = how >= TM_AGGREGATE_FIRST;
-    bool marked = words && tm_tokenizer_id(t->tok, "##s") >= 0;
     size_t n = 0;
     for (size_t i = 0; i < t->n; i++) {
         if (t->special[i])
             continue;
-        bool joins = words && n > 0 && is_inside_word(t, i, marked);
+        bool joins = words && n > 0 && t->subword[i];
         if (joins)
             ret[n - 1].n = i + 1 - ret[n - 1].first;
         else
@@ -184,7 +161,7 @@ enum tm_status tm_entity_word(const struct tm_tagged *t, const struct tm_entity 
         return out->failed ? tm_err_set(err, TM_NOMEM, "no memory for a word") : TM_OK;
     }
     if (!unknown)
-        return tm_tokenizer_decode(t->tok, t->ids + e->first, e->n, false, out, err);
+        return tm_tokenizer_decode(t->tok, t->ids + e->first, e->n, TM_DECODE_CLEAN_UP, out, err);
     size_t from = tm_utf8_at(t->text, t->text_len, e->start);
     size_t len = tm_utf8_at(t->text + from, t->text_len - from, e->end - e->start);
     return tm_buf_append(out, t->text + from, len)

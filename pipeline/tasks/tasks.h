@@ -2,11 +2,14 @@
 #ifndef TASKS_H
 #define TASKS_H
 
+#include "tm_answers.h"
 #include "tm_engine.h"
+#include "tm_generate.h"
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
 
-extern const struct tm_task_ops sentiment_ops, summary_ops;
+extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops, zero_shot_ops,
+    question_ops, entities_ops, embedding_ops, generation_ops;
 
 /* --- sequences.c --- */
 
@@ -37,5 +40,51 @@ enum tm_status task_finish(struct tm_doc *doc, struct tm_task_run *run, struct j
                            struct tm_err *err);
 /* x to six decimals, as scores are written. */
 double task_round(double x);
+
+/* --- languages.c --- */
+
+enum { LANGUAGE_PREFIX = 32 };
+/* How a model is told the languages. */
+struct language_pair {
+    const char *source;           /* the model's code for the source; NULL: its own default */
+    int32_t target;               /* id that the answer begins with; -1: none */
+    char prefix[LANGUAGE_PREFIX]; /* ">>fra<<" before the text, or empty */
+};
+/* BCP-47 tags (or the model's own codes); from may be empty. TM_CONFIG: the model does not know
+ * one of them. */
+enum tm_status language_resolve(const struct tm_model *m, const char *from, const char *to,
+                                struct language_pair *ret, struct tm_err *err);
+bool language_same(const char *a, const char *b); /* but for region and script */
+/* Is the text clearly in this language rather than in `other` (empty: than in any)? Goes by the
+ * commonest words of seven European languages; false when in doubt. */
+bool language_is(const char *text, size_t n, const char *tag, const char *other);
+
+/* --- checks.c --- */
+
+/* Numbers and names in a text: what must not be made up, and what must not be lost. */
+struct fact {
+    const char *s; /* in the text */
+    size_t n;
+    bool number;
+};
+/* Appends the facts of text to list (room entries at most); returns how many there are. names:
+ * capitalised words too, but for the first of a sentence. */
+size_t facts_find(const char *text, size_t n, bool names, struct fact *list, size_t room);
+/* Does text have this number (1,000 is 1000) or this word? */
+bool facts_has(const char *text, size_t n, const struct fact *f);
+/* What is wrong with a translation, as bits. */
+enum {
+    FLAG_LENGTH_RATIO = 1,
+    FLAG_REPEATED = 2,
+    FLAG_COPY = 4,
+    FLAG_NUMBERS = 8,
+    FLAG_TRUNCATED = 16,
+    FLAG_SAME_LANGUAGE = 32,
+    N_FLAGS = 6
+};
+extern const char *const flag_names[N_FLAGS]; /* "length_ratio" … in the order of the bits */
+unsigned translation_flags(const char *src, size_t n_src, const char *tgt, size_t n_tgt);
+/* Where the last whole sentence of text ends; 0 when there is none. */
+size_t last_sentence_end(const char *text, size_t n);
 
 #endif
