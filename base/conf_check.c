@@ -9,15 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const tm_conf_task_names[] = {"sentiment",
-                                          "summary",
-                                          "translation",
-                                          "zero-shot-classification",
-                                          "question-answering",
-                                          "entities",
-                                          "embedding",
-                                          "generation",
-                                          NULL};
+const char *const tm_conf_task_names[] = {"sentiment", "summary", "translation", NULL};
 
 struct report {
     void (*found)(void *arg, const char *path, const char *text);
@@ -216,13 +208,7 @@ static void check_task(struct report *r, const struct tm_conf_task *t, size_t i)
     } rules[] = {
         {"summary", "sentences", t->sentences == 0 && t->words == 0,
          "a summary needs a length: set sentences or words above 0"},
-        {"zero-shot-classification", "candidate_labels", t->candidate_labels.n == 0,
-         "say which labels there are: candidate_labels: [politics, sport]"},
-        {"zero-shot-classification", "hypothesis_template",
-         strstr(t->hypothesis_template, "{}") == NULL, "the template has no {} for the label"},
-        {"generation", "choices", t->choices.n > 0 && t->schema[0] != '\0',
-         "choices and schema exclude each other"},
-        {"generation", "prompt", t->prompt[0] == '\0', "an empty prompt asks nothing"},
+        {"translation", "to", t->to[0] == '\0', "say into which language: to: es"},
     };
     char path[64];
     snprintf(path, sizeof path, "tasks[%zu].task", i);

@@ -170,8 +170,7 @@
     X("temperature", temperature, REAL, "", 0, 100, "", "",                                        \
       "Sampling: below 1 sharper, above 1 wilder")                                                 \
     X("top_k", top_k, INT, "", 0, 1000000, "", "",                                                 \
-      "Sampling: of the so many best tokens; 0: of all. text-classification, question-answering: " \
-      "answers to give")                                                                           \
+      "Sampling: of the so many best tokens; 0: of all")                                           \
     X("top_p", top_p, REAL, "", 0, 1, "", "",                                                      \
       "Sampling: of the best tokens that together have this probability")                          \
     X("min_p", min_p, REAL, "", 0, 1, "", "",                                                      \
@@ -181,6 +180,8 @@
     X("seed", seed, INT, "0", 0, INT64_C(9007199254740991), "", "",                                \
       "Sampling: with the document it decides every draw, whatever else is in the batch")          \
     X("stop_strings", stop_strings, LIST, "", 0, 0, "", "", "An answer ends after one of these")   \
+    X("choices", choices, LIST, "", 0, 0, "", "", "An answer is one of these texts")               \
+    X("schema", schema, PATH, "", 0, 0, "", "", "An answer is JSON that this JSON Schema allows")  \
     X("forced_bos_token_id", forced_bos_token_id, INT, "", 0, 2147483647, "", "",                  \
       "Id that every answer begins with, after the decoder start")                                 \
     X("forced_eos_token_id", forced_eos_token_id, INT, "", 0, 2147483647, "", "",                  \
@@ -191,57 +192,22 @@
 
 /* Keys of one entry of the list `tasks`. A dotted one is a key of a mapping in the entry. */
 #define TM_CONF_TASK_LIST(X)                                                                       \
-    X("task", task, STR, "", 0, 0, "", "", "What to do; docs/tasks.md describes each")             \
+    X("task", task, STR, "", 0, 0, "", "", "What to do: sentiment, summary or translation")        \
     X("model", model, STR, "", 0, 0, "", "",                                                       \
       "Model folder, or a name found in the model path; without it the task's default model")      \
-    X("name", name, STR, "", 0, 0, "", "", "generation: name of the answer in the result")         \
     X("when.lang", when_lang, LIST, "", 0, 0, "", "",                                              \
       "Only documents in these languages (BCP-47: en also takes en-GB); empty: all")               \
     X("sentences", sentences, INT, "3", 0, 1000, "", "sentences",                                  \
       "summary, extractive: target length in sentences; 0: go by words")                           \
     X("words", words, INT, "0", 0, 100000, "", "words",                                            \
       "summary, extractive: target length in words; 0: go by sentences")                           \
-    X("policy", policy, ENUM, "lead", 0, 0, "lead|head_tail|extract_then_abstract|map_reduce", "", \
-      "summary by a generating model: what it reads of a text that is longer than it takes")       \
-    X("faithfulness", faithfulness, ENUM, "flag", 0, 0, "keep|flag|fallback_extractive", "",       \
-      "summary by a generating model: what follows when it has numbers or names that the text "    \
-      "has not")                                                                                   \
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
-      "sentiment, entities, embedding, zero-shot: tokens that neighbouring windows of a long "     \
-      "text share")                                                                                \
+      "sentiment: tokens that neighbouring windows of a long text share")                          \
     X("from", from, STR, "", 0, 0, "", "",                                                         \
-      "translation: language of the text (BCP-47); without it the document's")                     \
-    X("to", to, STR, "", 0, 0, "", "",                                                             \
-      "translation: language to translate into (BCP-47); needed by models of several")             \
+      "translation: language of the text (BCP-47); without it the model's own default")            \
+    X("to", to, STR, "", 0, 0, "", "", "translation: language to translate into (BCP-47)")         \
     X("prefix", prefix, STR, "", 0, 0, "", "",                                                     \
-      "summary, translation: text put before every input (T5's \"summarize: \")")                  \
-    X("candidate_labels", candidate_labels, LIST, "", 0, 0, "", "",                                \
-      "zero-shot: the labels to choose from")                                                      \
-    X("hypothesis_template", hypothesis_template, STR, "This example is {}.", 0, 0, "", "",        \
-      "zero-shot: sentence that a label is put into, in place of {}")                              \
-    X("multi_label", multi_label, BOOL, "false", 0, 0, "", "",                                     \
-      "zero-shot: several labels may be true at once")                                             \
-    X("questions", questions, LIST, "", 0, 0, "", "",                                              \
-      "question-answering: asked of every document; an envelope may add its own")                  \
-    X("max_answer_len", max_answer_len, INT, "15", 1, 10000, "", "tokens",                         \
-      "question-answering: longest answer")                                                        \
-    X("max_seq_len", max_seq_len, INT, "384", 16, 100000, "", "tokens",                            \
-      "question-answering: longest window, question included")                                     \
-    X("doc_stride", doc_stride, INT, "128", 0, 100000, "", "tokens",                               \
-      "question-answering: tokens that neighbouring windows share")                                \
-    X("handle_impossible_answer", handle_impossible_answer, BOOL, "false", 0, 0, "", "",           \
-      "question-answering: the answer may be that there is none")                                  \
-    X("aggregation_strategy", aggregation_strategy, ENUM, "first", 0, 0,                           \
-      "none|simple|first|average|max", "", "entities: how the labels of tokens become entities")   \
-    X("system", system, STR, "", 0, 0, "", "",                                                     \
-      "generation: system message, for models with a chat template; {{…}} as in prompt")           \
-    X("prompt", prompt, STR, "{{text}}", 0, 0, "", "",                                             \
-      "generation: what the model is asked; {{title}}, {{text}}, {{language}}, {{source}}, "       \
-      "{{url}}, {{id}}")                                                                           \
-    X("choices", choices, LIST, "", 0, 0, "", "",                                                  \
-      "generation: the answer is one of these strings")                                            \
-    X("schema", schema, PATH, "", 0, 0, "", "",                                                    \
-      "generation: the answer is JSON that this JSON Schema allows")                               \
+      "translation: text put before every sentence (T5's \"summarize: \")")                        \
     TM_CONF_GENERATION_LIST(X)
 
 enum tm_conf_type {

@@ -14,7 +14,7 @@ struct verb_option {
     const char *help;
 };
 
-enum { VERB_MAX_OPTIONS = 24 };
+enum { VERB_MAX_OPTIONS = 48 };
 
 struct verb {
     const char *name;

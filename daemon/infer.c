@@ -19,7 +19,10 @@ struct state {
     size_t n;
     int64_t line; /* number of the last one read */
     struct tm_encoding enc;
-    struct tm_buf text, pair, ids, out;
+    struct tm_buf text, pair, ids, decoder, out;
+    struct tm_conf_task conf; /* options of generation, as in a configuration file */
+    struct tm_generator *generator;
+    struct infer_form form;
 };
 
 static enum exit_code bad_line(struct state *st, const struct tm_err *err)
@@ -41,6 +44,16 @@ static const void *copy(struct state *st, const void *data, size_t size)
 static enum tm_status add_item(struct state *st, struct infer_item *item, struct tm_err *err)
 {
     struct tm_seq *seq = &item->seq;
+    if (st->generator != NULL) {
+        if (seq->ids == NULL)
+            return tm_err_set(err, TM_NOMEM, "no memory for a sequence of %d tokens", seq->n_ids);
+        seq->key[0] = (uint64_t)st->conf.seed;
+        seq->key[1] = (uint64_t)st->line;
+        enum tm_status prepared = tm_generator_prepare(st->generator, st->arena, seq, err);
+        if (prepared == TM_OK)
+            st->items[st->n++] = *item;
+        return prepared;
+    }
     seq->out_size = tm_engine_output_size(st->model->engine, seq->n_ids);
     seq->out = tm_arena_array(st->arena, TM_MAX(seq->out_size, 1), sizeof *seq->out);
     if (seq->ids == NULL || seq->out == NULL)
@@ -56,7 +69,7 @@ static enum tm_status add_item(struct state *st, struct infer_item *item, struct
     return status;
 }
 
-/* [ids] or {"ids": […], "pair_ids": […]} */
+/* [ids] or {"ids": […], "pair_ids": […], "decoder_ids": […]} */
 static enum tm_status read_id_line(struct state *st, const char *line, size_t len,
                                    struct infer_item *item, struct tm_err *err)
 {
@@ -64,6 +77,7 @@ static enum tm_status read_id_line(struct state *st, const char *line, size_t le
     struct tm_json_event e;
     tm_buf_clear(&st->ids);
     tm_buf_clear(&st->pair);
+    tm_buf_clear(&st->decoder);
     tm_json_init(&j, "line", line, len);
     enum tm_status s = TM_OK;
     if (len > 0 && line[strspn(line, " \t")] == '[')
@@ -76,8 +90,12 @@ static enum tm_status read_id_line(struct state *st, const char *line, size_t le
                 s = read_ids(&j, &st->ids, err);
             else if (strcmp(e.text, "pair_ids") == 0)
                 s = read_ids(&j, &st->pair, err);
+            else if (strcmp(e.text, "decoder_ids") == 0 && st->generator != NULL)
+                s = read_ids(&j, &st->decoder, err);
             else
-                s = tm_json_fail(&j, TM_BADINPUT, err, "unknown key %s: expected ids, pair_ids",
+                s = tm_json_fail(&j, TM_BADINPUT, err,
+                                 "unknown key %s: expected ids, pair_ids (or decoder_ids, for "
+                                 "models that generate)",
                                  e.text);
         }
     tm_json_finish(&j);
@@ -89,6 +107,9 @@ static enum tm_status read_id_line(struct state *st, const char *line, size_t le
     item->seq.n_ids = (int32_t)(st->ids.len / sizeof(int32_t));
     item->seq.n_first = st->pair.len > 0 ? (int32_t)n_first : 0;
     item->seq.ids = copy(st, st->ids.data, st->ids.len);
+    item->seq.n_decoder_ids = (int32_t)(st->decoder.len / sizeof(int32_t));
+    if (st->decoder.len > 0)
+        item->seq.decoder_ids = copy(st, st->decoder.data, st->decoder.len);
     return TM_OK;
 }
 
@@ -142,8 +163,13 @@ static enum tm_status encode_line(struct state *st, const char *line, size_t len
     item->offsets =
         (uint32_t(*)[2])(uintptr_t)copy(st, enc->offsets, enc->n * sizeof *enc->offsets);
     item->special = (uint8_t *)(uintptr_t)copy(st, enc->special, enc->n);
-    if (item->offsets == NULL || item->special == NULL)
+    item->text = copy(st, text, st->text.len);
+    item->text_len = st->text.len;
+    item->subword = tm_arena_alloc(st->arena, TM_MAX(enc->n, 1));
+    if (item->offsets == NULL || item->special == NULL || item->text == NULL ||
+        item->subword == NULL)
         return tm_err_set(err, TM_NOMEM, "offsets");
+    tm_tokenizer_subwords(st->model->tok, text, st->text.len, enc, item->subword);
     return TM_OK;
 }
 
@@ -162,7 +188,8 @@ static enum exit_code run_chunk(struct state *st)
                              "line %lld: the model gives no number for it",
                              (long long)(st->line - (int64_t)(st->n - 1 - i)));
         tm_buf_clear(&st->out);
-        infer_print(st->model, &st->items[i], args_has(st->args, "ids"), &st->out);
+        if (infer_print(st->model, &st->items[i], &st->form, &st->out, &err) != TM_OK)
+            return verb_fail_err(st->args, &err);
         if (st->out.failed || fwrite(st->out.data, 1, st->out.len, stdout) != st->out.len)
             return verb_fail(st->args, EXIT_IO, "standard output cannot be written");
     }
@@ -188,31 +215,124 @@ static enum exit_code use_line(void *arg, char *line, size_t len)
 
 /* ---- the verb ---- */
 
-static enum exit_code check_task(const struct args *a, const struct tm_model *m)
+static const struct verb_option options[] = {
+    {"model", 'm', "DIR", "Model folder, or a name in the model path"},
+    {"task", '\0', "TASK", "Refuse a model that does not do this task"},
+    {"ids", '\0', NULL, "Take arrays of ids, give logits"},
+    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
+    {"precision", '\0', "PRECISION", "auto or float32"},
+    {"threads", '\0', "N", "Workers; 0: one a core"},
+    {"aggregation-strategy", '\0', "HOW",
+     "token-classification: none, simple, first, average or max"},
+    {"max-length", '\0', "N", "Most tokens of an answer"},
+    {"max-new-tokens", '\0', "N", "Most new tokens of an answer"},
+    {"min-length", '\0', "N", "Fewest tokens of an answer"},
+    {"min-new-tokens", '\0', "N", "Fewest new tokens of an answer"},
+    {"num-beams", '\0', "N", "Beams of the search"},
+    {"num-return-sequences", '\0', "N", "Answers for each line"},
+    {"length-penalty", '\0', "X", "Beam search: above 0 favours long answers"},
+    {"early-stopping", '\0', "WHEN", "Beam search ends: false, true or never"},
+    {"no-repeat-ngram-size", '\0', "N", "Runs of N tokens that an answer has only once"},
+    {"encoder-no-repeat-ngram-size", '\0', "N", "Runs of N tokens of the input that no answer has"},
+    {"repetition-penalty", '\0', "X", "Above 1 discourages tokens that are there"},
+    {"encoder-repetition-penalty", '\0', "X", "Above 1 favours tokens of the input"},
+    {"do-sample", '\0', "BOOL", "true: draw tokens at random"},
+    {"temperature", '\0', "X", "Sampling: below 1 sharper, above 1 wilder"},
+    {"top-k", '\0', "N", "Sampling: of the N best tokens"},
+    {"top-p", '\0', "P", "Sampling: of the best that together have P"},
+    {"min-p", '\0', "P", "Sampling: at least P of the best one's"},
+    {"typical-p", '\0', "P", "Sampling: of the most typical"},
+    {"seed", '\0', "N", "Sampling: the same lines give the same answers"},
+    {"forced-bos-token-id", '\0', "ID", "Answers begin with it"},
+    {"forced-eos-token-id", '\0', "ID", "Ends an answer of the most tokens"},
+    {"bad-words-ids", '\0', "JSON", "Runs of ids that no answer has: [[12, 7], [5]]"},
+    {"suppress-tokens", '\0', "JSON", "Ids that no answer has: [12, 7]"},
+    {"schema", '\0', "FILE", "An answer is JSON that this JSON Schema allows"},
+    {"stop-strings", '\0', "TEXT", "An answer ends after it"},
+    {0},
+};
+
+enum { FIRST_GENERATION_OPTION = 7 }; /* of options[] */
+
+static bool is_generation_option(const char *name)
 {
-    static const struct {
-        const char *task;
-        enum tm_head head;
-    } tasks[] = {
-        {"text-classification", TM_HEAD_SEQUENCE},
-        {"sentiment-analysis", TM_HEAD_SEQUENCE},
-        {"token-classification", TM_HEAD_TOKEN},
-        {"feature-extraction", TM_HEAD_EMBEDDING},
-    };
+    for (const struct verb_option *o = options + FIRST_GENERATION_OPTION; o->name != NULL; o++)
+        if (strcmp(o->name, name) == 0)
+            return true;
+    return false;
+}
+
+static const struct {
+    const char *task;
+    enum tm_head head;
+    const char *key; /* of a generated text */
+} tasks[] = {
+    {"text-classification", TM_HEAD_SEQUENCE, NULL},
+    {"sentiment-analysis", TM_HEAD_SEQUENCE, NULL},
+    {"token-classification", TM_HEAD_TOKEN, NULL},
+    {"feature-extraction", TM_HEAD_EMBEDDING, NULL},
+    {"translation", TM_HEAD_GENERATE, "translation_text"},
+    {"summarization", TM_HEAD_GENERATE, "summary_text"},
+    {"text2text-generation", TM_HEAD_GENERATE, "generated_text"},
+    {"text-generation", TM_HEAD_GENERATE, "generated_text"},
+};
+
+static enum exit_code check_task(struct state *st)
+{
+    const struct args *a = st->args;
+    const struct tm_model *m = st->model;
     const char *task = args_get(a, "task");
     const struct tm_engine_info *info = tm_engine_info(m->engine);
+    char known[256] = "";
+    st->form.key = "generated_text";
     if (task == NULL)
         return EXIT_OK;
-    for (size_t i = 0; i < TM_COUNTOF(tasks); i++)
-        if (strcmp(tasks[i].task, task) == 0)
-            return tasks[i].head == info->head
-                       ? EXIT_OK
-                       : verb_fail(a, EXIT_NOINPUT, "model %s is %s, which does not do %s", m->name,
-                                   info->architecture, task);
-    return verb_fail(a, EXIT_USAGE,
-                     "no task %s; there are text-classification, sentiment-analysis, "
-                     "token-classification, feature-extraction",
-                     task);
+    for (size_t i = 0; i < TM_COUNTOF(tasks); i++) {
+        snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
+                 tasks[i].task);
+        if (strcmp(tasks[i].task, task) != 0)
+            continue;
+        st->form.key = tasks[i].key;
+        return tasks[i].head == info->head
+                   ? EXIT_OK
+                   : verb_fail(a, EXIT_NOINPUT, "model %s is %s, which does not do %s", m->name,
+                               info->architecture, task);
+    }
+    return verb_fail(a, EXIT_USAGE, "no task %s; there are %s", task, known);
+}
+
+/* The options of generation are the configuration's keys, with dashes. A list is given as often as
+ * it has entries. */
+static enum exit_code read_options(struct state *st)
+{
+    struct tm_err err = {0};
+    bool generates = tm_engine_info(st->model->engine)->head == TM_HEAD_GENERATE;
+    if (tm_conf_task_init(&st->conf, &err) != TM_OK)
+        return verb_fail_err(st->args, &err);
+    for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
+        char name[64];
+        size_t n = 0;
+        for (; k->path[n] != '\0' && n + 1 < sizeof name; n++)
+            name[n] = k->path[n] == '_' ? '-' : k->path[n];
+        name[n] = '\0';
+        const char *value = is_generation_option(name) ? args_get(st->args, name) : NULL;
+        if (value == NULL)
+            continue;
+        if (!generates)
+            return verb_fail(st->args, EXIT_USAGE, "--%s is for models that generate", name);
+        if (tm_conf_set(&st->conf, k, value, NULL, &err) != TM_OK)
+            return verb_fail(st->args, EXIT_USAGE, "%s", err.text);
+    }
+    if (generates && tm_generator_open(st->model, &st->conf, &st->generator, &err) != TM_OK)
+        return verb_fail_err(st->args, &err);
+    const char *how = args_get(st->args, "aggregation-strategy");
+    if (how != NULL && !tm_aggregation_find(how, &st->form.aggregation))
+        return verb_fail(st->args, EXIT_USAGE,
+                         "--aggregation-strategy takes none, simple, first, average or max, not %s",
+                         how);
+    st->form.generator = st->generator;
+    st->form.raw = args_has(st->args, "ids");
+    return EXIT_OK;
 }
 
 static enum exit_code open_model(struct state *st)
@@ -234,7 +354,8 @@ static enum exit_code open_model(struct state *st)
         return verb_fail_err(a, &err);
     if (!ids && tm_engine_info(st->model->engine)->head == TM_HEAD_SPAN)
         return verb_fail(a, EXIT_USAGE, "a question-answering head takes --ids");
-    return check_task(a, st->model);
+    code = check_task(st);
+    return code == EXIT_OK ? read_options(st) : code;
 }
 
 static enum exit_code run(const struct args *a)
@@ -248,12 +369,15 @@ static enum exit_code run(const struct args *a)
         if (st.arena == NULL || st.items == NULL || st.seqs == NULL)
             code = verb_fail(a, EXIT_INTERNAL, "out of memory");
     }
+    st.form.arena = st.arena;
     if (code == EXIT_OK)
         code = lines_each(a, use_line, &st);
     if (code == EXIT_OK)
         code = run_chunk(&st);
     if (code == EXIT_OK && fflush(stdout) != 0)
         code = verb_fail(a, EXIT_IO, "standard output cannot be written");
+    tm_generator_close(st.generator);
+    tm_conf_task_finish(&st.conf);
     tm_model_close(st.model);
     tm_arena_destroy(st.arena);
     free(st.items);
@@ -262,19 +386,10 @@ static enum exit_code run(const struct args *a)
     tm_buf_finish(&st.text);
     tm_buf_finish(&st.pair);
     tm_buf_finish(&st.ids);
+    tm_buf_finish(&st.decoder);
     tm_buf_finish(&st.out);
     return code;
 }
-
-static const struct verb_option options[] = {
-    {"model", 'm', "DIR", "Model folder, or a name in the model path"},
-    {"task", '\0', "TASK", "Refuse a model that does not do this task"},
-    {"ids", '\0', NULL, "Take arrays of ids, give logits"},
-    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
-    {"precision", '\0', "PRECISION", "auto or float32"},
-    {"threads", '\0', "N", "Workers; 0: one a core"},
-    {0},
-};
 
 const struct verb verb_infer = {
     .name = "infer",
@@ -282,10 +397,13 @@ const struct verb verb_infer = {
     .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}. Answers have "
                "the field's shapes:\n"
                "{\"label\",\"score\"}, "
-               "[{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}], {\"embedding\"}.\n"
+               "[{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}] (with aggregation "
+               "[{\"entity_group\",...}]), {\"embedding\"},\n"
+               "{\"translation_text\"}, {\"summary_text\"}, {\"generated_text\"}.\n"
                "With --ids a line is [ids] or {\"ids\":[...],\"pair_ids\":[...]}, used as given; "
                "answers are {\"logits\"},\n"
-               "{\"start_logits\",\"end_logits\"} or {\"embedding\"}.",
+               "{\"start_logits\",\"end_logits\"}, {\"embedding\"} or "
+               "{\"sequences\",\"sequences_scores\"}.",
     .options = options,
     .run = run,
 };

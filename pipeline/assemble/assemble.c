@@ -233,9 +233,7 @@ static void put_models(struct tm_buf *b, const struct tm_doc *d)
         char name[128];
         bool again = earlier(d, i, true) != NULL;
         snprintf(name, sizeof name, "%s%s%s", run->task->ops->name, again ? "." : "",
-                 !again                ? ""
-                 : run->member != NULL ? run->member
-                                       : run->task->conf->name);
+                 again && run->member != NULL ? run->member : "");
         open_object(b, name);
         put_string(b, "name", m->name);
         put_string(b, "sha256", m->sha256);

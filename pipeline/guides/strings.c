@@ -51,7 +51,8 @@ static struct strings *create(const struct tm_vocabulary *v, const struct tm_con
             tm_err_set(err, TM_NOMEM, "no memory for a string of %zu bytes", len);
         else {
             s->item[s->n].len = len + i % copies;
-            s->longest = TM_MAX(s->longest, s->item[s->n++].len);
+            s->longest = TM_MAX(s->longest, s->item[s->n].len);
+            s->n++;
             continue;
         }
         destroy(&s->own);

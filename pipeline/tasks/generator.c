@@ -31,8 +31,6 @@ static void set_real(float *field, double value)
 static void set_options(struct tm_generation *p, const struct tm_conf_task *c)
 {
     set_int(&p->max_length, c->max_length);
-    if (c->max_length != TM_CONF_UNSET)
-        p->max_new_tokens = -1; /* the folder's gives way to what is asked for */
     set_int(&p->max_new_tokens, c->max_new_tokens);
     set_int(&p->min_length, c->min_length);
     set_int(&p->min_new_tokens, c->min_new_tokens);

@@ -8,8 +8,7 @@
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
 
-extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops, zero_shot_ops,
-    question_ops, entities_ops, embedding_ops, generation_ops;
+extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops;
 
 /* --- sequences.c --- */
 

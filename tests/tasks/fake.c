@@ -27,6 +27,11 @@ static int32_t word_id(const char *s, size_t n)
     return FIRST_WORD + n_words++;
 }
 
+int32_t fake_word_id(const char *word)
+{
+    return word_id(word, strlen(word));
+}
+
 const char *fake_word(int32_t id)
 {
     return id >= FIRST_WORD && id < FIRST_WORD + n_words ? words[id - FIRST_WORD] : NULL;
@@ -107,6 +112,78 @@ void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix
     *ret_n_prefix = *ret_n_suffix = 1;
 }
 
+/* With the frame, as a translation model's tokenizer puts it. */
+enum tm_status tm_tokenizer_encode_source(const struct tm_tokenizer *t, const char *language,
+                                          const char *text, size_t n, struct tm_encoding *e,
+                                          struct tm_err *err)
+{
+    (void)language;
+    enum tm_status s = tm_tokenizer_encode(t, text, n, 0, e, err);
+    e->ids = realloc(e->ids, (e->room = e->n + 1) * sizeof *e->ids);
+    e->ids[e->n++] = FAKE_SEP;
+    return s;
+}
+
+enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *ids, size_t n,
+                                   unsigned how, struct tm_buf *out, struct tm_err *err)
+{
+    (void)t;
+    (void)how;
+    (void)err;
+    size_t from = out->len;
+    for (size_t i = 0; i < n; i++)
+        if (fake_word(ids[i]) != NULL) {
+            tm_buf_puts(out, out->len > from ? " " : "");
+            tm_buf_puts(out, fake_word(ids[i]));
+        }
+    return TM_OK;
+}
+
+const char *tm_tokenizer_language(const struct tm_tokenizer *t, size_t i)
+{
+    (void)t;
+    (void)i;
+    return NULL;
+}
+
+int32_t tm_tokenizer_language_id(const struct tm_tokenizer *t, const char *language)
+{
+    (void)t;
+    (void)language;
+    return -1;
+}
+
+int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token)
+{
+    (void)t;
+    (void)token;
+    return -1;
+}
+
+int32_t tm_tokenizer_special_id(const struct tm_tokenizer *t, enum tm_special which)
+{
+    (void)t;
+    (void)which;
+    return -1;
+}
+
+const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id)
+{
+    (void)t;
+    return fake_word(id);
+}
+
+enum tm_status tm_tokenizer_bytes(const struct tm_tokenizer *t, int32_t id, struct tm_buf *out,
+                                  struct tm_err *err)
+{
+    (void)t;
+    const char *word = fake_word(id);
+    if (word == NULL)
+        return tm_err_set(err, TM_NOTFOUND, "special");
+    tm_buf_puts(out, word);
+    return TM_OK;
+}
+
 /* ---- engine ---- */
 
 struct entry {
@@ -178,6 +255,12 @@ size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids)
     return (size_t)(info->head == TM_HEAD_EMBEDDING ? info->hidden_size : info->n_labels);
 }
 
+int32_t tm_engine_generated_most(const struct tm_engine *e, const struct tm_sequence *seq)
+{
+    (void)seq;
+    return e->model->info.max_length;
+}
+
 enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequence *seq,
                               struct tm_err *err)
 {
@@ -214,7 +297,10 @@ enum tm_status tm_engine_step(struct tm_engine *e, int32_t worker, tm_engine_rep
     if (report != NULL)
         report(arg, cookies, n, false);
     for (size_t i = 0; i < n; i++) {
-        batch[i].status = e->model->answer(batch[i].seq.ids, batch[i].seq.n_ids, batch[i].seq.out);
+        const struct tm_sequence *q = &batch[i].seq;
+        batch[i].status = e->model->info.head == TM_HEAD_GENERATE
+                              ? e->model->generate(q)
+                              : e->model->answer(q->ids, q->n_ids, q->out);
         e->done[e->n_done++] = batch[i];
     }
     if (report != NULL)

@@ -21,6 +21,8 @@ struct fake_model {
     const char *name;
     struct tm_engine_info info;
     enum tm_status (*answer)(const int32_t *ids, int32_t n, float *out);
+    /* Of a model that generates: fills seq->generated. */
+    enum tm_status (*generate)(const struct tm_sequence *seq);
 };
 extern struct fake_model fake_models[FAKE_MODELS]; /* name NULL: unused; set by the test */
 extern size_t fake_room;                           /* sequences that an engine holds */
@@ -38,6 +40,7 @@ extern size_t fake_opened; /* engines */
 
 void fake_reset(void);
 const char *fake_word(int32_t id); /* NULL for special tokens */
+int32_t fake_word_id(const char *word);
 
 /* ---- fake_docs.c ---- */
 

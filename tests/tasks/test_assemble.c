@@ -151,7 +151,8 @@ static const char full_tail[] =
     "\"cleaning\":{\"method\":\"landmark\",\"confidence\":0.75,\"chars_in\":100,\"chars_out\":20,"
     "\"encoding\":\"utf-8\",\"encoding_source\":\"bom\",\"replaced_chars\":1,"
     "\"removed\":[{\"rule\":\"aside\",\"count\":2},{\"rule\":\"share_bar\",\"count\":1}],"
-    "\"flags\":[\"bidi_controls\"]},\"models\":{},\"timing_ms\":T,\"usage\":{\"tokens_in\":0,\"tokens_out\":0},"
+    "\"flags\":[\"bidi_controls\"]},\"models\":{},\"timing_ms\":T,\"usage\":{\"tokens_in\":0,"
+    "\"tokens_out\":0},"
     "\"warnings\":[{\"code\":\"W_X\",\"stage\":\"clean\",\"message\":\"careful\"}],\"errors\":[],"
     "\"meta\":{\"k\":1}}";
 
