@@ -44,7 +44,7 @@ def arguments():
     parser.add_argument("--heads", type=int, default=4)
     parser.add_argument("--encoder-layers", type=int, default=4)
     parser.add_argument("--decoder-layers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--warmup", type=int, default=300, help="steps")
     parser.add_argument("--decay", type=float, default=0.4, help="share of the steps with a falling learning rate")
     parser.add_argument("--batch-tokens", type=int, default=8000, help="of source and target, padding included, of all threads")
@@ -220,10 +220,10 @@ GENERATION = {"num_beams": 4, "max_length": 256, "length_penalty": 1.0, "renorma
 
 
 def write_model(args, config, tensors, pieces):
-    """config.json, generation_config.json, F16 weights, SentencePiece model and vocabulary."""
+    """config.json, generation_config.json, F16 weights, SentencePiece model and vocabulary. The row of <pad>, with which
+    the decoder starts, is learned like the others."""
     args.out.mkdir(parents=True, exist_ok=True)
     half = {f"model.{name}": tensor.half().contiguous() for name, tensor in tensors.items()}
-    half["model.shared.weight"][pieces.pad] = 0.0
     half["final_logits_bias"] = torch.zeros(1, config.vocab_size, dtype=torch.float16)
     write_whole(args.out / "model.safetensors", lambda path: save_file(half, path, metadata={"format": "pt"}))
     (args.out / "model.safetensors").chmod(0o644)
