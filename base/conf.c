@@ -25,7 +25,8 @@ const struct tm_conf_key tm_conf_task_keys[] = {
 
 static bool is_text(const struct tm_conf_key *key)
 {
-    return key->type != TM_CONF_INT && key->type != TM_CONF_BOOL;
+    return key->type != TM_CONF_INT && key->type != TM_CONF_BOOL && key->type != TM_CONF_REAL &&
+           key->type != TM_CONF_LIST;
 }
 
 static void *field_of(void *base, const struct tm_conf_key *key)
