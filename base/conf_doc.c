@@ -370,19 +370,32 @@ static void put_value(struct tm_buf *b, const void *base, const struct tm_conf_k
                       const char *name)
 {
     struct tm_buf text = {0};
+    const char *dot = strchr(name, '.'); /* of a task: a section of one key */
     tm_conf_get(base, key, &text);
-    tm_buf_printf(b, "%s: ", name);
+    if (dot != NULL)
+        tm_buf_printf(b, "%.*s: { ", (int)(dot - name), name);
+    tm_buf_printf(b, "%s: ", dot != NULL ? dot + 1 : name);
     if (text.len > 0 && key->type == TM_CONF_STR && is_secret(name))
         tm_buf_puts(b, "\"***\"");
-    else if (key->type == TM_CONF_INT || key->type == TM_CONF_BOOL)
+    else if (key->type == TM_CONF_BOOL || key->type == TM_CONF_LIST || is_number(key))
         tm_buf_puts(b, text.data);
     else if (key->type == TM_CONF_MAP)
         put_map(b, text.len > 0 ? text.data : "");
     else
         quote(b, text.len > 0 ? text.data : "");
-    tm_buf_putc(b, '\n');
+    tm_buf_puts(b, dot != NULL ? " }\n" : "\n");
     b->failed |= text.failed;
     tm_buf_finish(&text);
+}
+
+/* A number that is not set has no value that could be written. */
+static bool is_set(const void *base, const struct tm_conf_key *key)
+{
+    struct tm_buf text = {0};
+    tm_conf_get(base, key, &text);
+    bool set = !is_number(key) || text.len > 0;
+    tm_buf_finish(&text);
+    return set;
 }
 
 static void effective_section(struct tm_buf *b, const struct tm_conf *c, unsigned level,
@@ -406,6 +419,8 @@ bool tm_conf_effective(const struct tm_conf *c, struct tm_buf *out)
     tm_buf_puts(out, c->n_tasks > 0 ? "tasks:\n" : "tasks: []\n");
     for (size_t i = 0; i < c->n_tasks; i++)
         for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++) {
+            if (!is_set(&c->tasks[i], k))
+                continue;
             tm_buf_puts(out, k == tm_conf_task_keys ? "  - " : "    ");
             put_value(out, &c->tasks[i], k, k->path);
         }

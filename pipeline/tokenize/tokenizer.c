@@ -65,7 +65,10 @@ static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, bo
         return tok_open_bpe(t, &f, err);
     if (f.vocab_txt != NULL)
         return tok_read_vocab_txt(t, f.vocab_txt, err);
-    return tm_err_set(err, TM_NOTFOUND, "%s has no tokenizer", folder);
+    return tm_err_set(
+        err, TM_NOTFOUND,
+        "%s has no tokenizer: no tokenizer.json, vocab.txt, vocab.json or sentencepiece model",
+        folder);
 }
 
 static enum tm_status open_one(const char *folder, bool target, struct tm_tokenizer **ret_tok,

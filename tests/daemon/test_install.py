@@ -48,7 +48,7 @@ class Installed(Case):
                 elif value["type"] != "array":
                     yield prefix + name
                 else:
-                    yield from value["items"]["properties"]
+                    yield from keys(value["items"])
 
         for key in keys(schema):
             self.assertIn(f"\n.B {key}\n", page)
