@@ -105,7 +105,8 @@ struct tm_attn_bias {
     const float *table;
     const int32_t *bucket; /* (2 * reach + 1), distances beyond reach are clamped */
     int32_t reach;
-    /* DEBERTA: projected relative tables (2 * span, heads * head_dim), NULL when the term is off.
+    /* DEBERTA: q · pos_k[bucket[i - j + reach]] + k · pos_q[the same], each (rows, heads *
+     * head_dim) or NULL; buckets never fall as i - j grows, distances beyond reach are clamped.
      * RELATIVE_KEY: q · pos_k[i - j + reach], pos_k (2 * reach + 1, head_dim); pos_q the same
      * against k or NULL. */
     const struct tm_tensor *pos_k, *pos_q;
@@ -268,7 +269,7 @@ struct tm_pool_args {
     bool normalize; /* L2, at the end */
 };
 
-/* --- 12 gather_rows: out[i] = x[index[i]] · 13 quantize_rows: I8 or F8 with a scale a row
+/* --- 12 gather_rows: out[i] = x[index[i]], zeros where it is -1 · 13 quantize_rows: I8 or F8 with a scale a row
  * (absmax / 127, round to nearest even) · 14 convert: out = x in out's dtype --- */
 
 typedef enum tm_status tm_embed_fn(struct tm_stream *, struct tm_tensor *out,

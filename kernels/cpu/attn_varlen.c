@@ -4,6 +4,7 @@
  *
  * Everything is counted from the sequence's own first token and each row meets its keys in order:
  * what else is in the batch changes nothing. Scratch does not grow with the length. */
+#include "disentangled.h"
 #include "simd.h"
 #include "softmax.h"
 
@@ -28,6 +29,7 @@ struct job {
     float *sums;                /* (QUERIES, padded) */
     float *bias;                /* (QUERIES + KEYS), see load_bias; or NULL */
     float *top, *total;         /* (QUERIES) running maximum and sum of exponentials */
+    struct disentangled terms;  /* DeBERTa's; args NULL: none */
 };
 
 /* Up to four rows of `dim` numbers, beginning at column `at`, as columns of `to`: in blocks of four
@@ -129,6 +131,8 @@ static void adjust(const struct job *b, float *s, int64_t i, int64_t r, int64_t 
 {
     const struct tm_attn_args *a = b->args;
     vf scale = v_set1(a->scale), cap = v_set1(a->softcap);
+    if (b->terms.args != NULL)
+        disentangled_add(&b->terms, s, r, b->terms.row + QUERIES - r, begin, end);
     for (int64_t j = begin; j < end; j += VL) {
         vf x = v_mul(v_load(s + j), scale);
         if (a->softcap != 0)
@@ -193,6 +197,9 @@ static void one_head(const struct job *b)
         }
         for (int64_t d = 0; d < rows * b->padded; d += VL)
             v_store(b->sums + d, v_zero());
+        if (b->terms.args != NULL)
+            disentangled_term(&b->terms, b->args->bias.pos_k, b->q, b->start + i, rows, b->h,
+                              b->terms.by_query);
         for (int64_t from = 0; from < b->len; from += KEYS) {
             int64_t begin, end, n = TM_MIN(KEYS, b->len - from);
             visible(b, i, rows, from, n, &begin, &end);
@@ -201,6 +208,11 @@ static void one_head(const struct job *b)
             load_keys(b, from, n);
             if (b->bias != NULL)
                 load_bias(b, i, from);
+            if (b->terms.args != NULL) {
+                disentangled_rows(&b->terms, i, from, QUERIES, KEYS);
+                disentangled_term(&b->terms, b->args->bias.pos_q, b->k, b->start + from, n, b->h,
+                                  b->terms.by_key);
+            }
             for (int64_t r = 0; r < rows; r += TILE_ROWS)
                 rows_times_block(b, i + r, r, TM_MIN(TILE_ROWS, rows - r), from, n);
         }
@@ -208,13 +220,35 @@ static void one_head(const struct job *b)
     }
 }
 
+static int64_t table_rows(const struct tm_attn_bias *t)
+{
+    return t->pos_k != NULL ? t->pos_k->rows : t->pos_q != NULL ? t->pos_q->rows : 0;
+}
+
+static bool has_bias(const struct tm_attn_args *args)
+{
+    const struct tm_attn_bias *t = &args->bias;
+    return t->kind == TM_BIAS_NONE || t->kind == TM_BIAS_T5 ||
+           (t->kind == TM_BIAS_DEBERTA && table_rows(t) <= SPAN_MAX &&
+            args->kv_heads == args->heads && args->head_dim <= 2 * 64);
+}
+
+static void take_terms(struct job *b, struct tm_stream *stream)
+{
+    size_t width = (size_t)round_up(table_rows(&b->args->bias), VL);
+    b->terms.args = b->args;
+    b->terms.panels = kern_scratch(stream, width * (size_t)b->dim * sizeof(float));
+    b->terms.by_query = kern_scratch(stream, QUERIES * width * sizeof(float));
+    b->terms.by_key = kern_scratch(stream, KEYS * width * sizeof(float));
+    b->terms.row = kern_scratch(stream, (QUERIES + KEYS) * sizeof(int32_t));
+}
+
 enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out,
                                  const struct tm_tensor *q, const struct tm_tensor *k,
                                  const struct tm_tensor *v, const int32_t *starts, int32_t n,
                                  const struct tm_attn_args *args)
 {
-    const bool plain = args->bias.kind == TM_BIAS_NONE || args->bias.kind == TM_BIAS_T5;
-    if (!plain || args->head_dim > DIM_MAX) /* families that are rare on a CPU */
+    if (!has_bias(args) || args->head_dim > DIM_MAX) /* families that are rare on a CPU */
         return kern_ref_ops.attn_varlen(stream, out, q, k, v, starts, n, args);
     if (out->dtype != TM_F32 || q->dtype != TM_F32 || k->dtype != TM_F32 || v->dtype != TM_F32)
         return TM_UNSUPPORTED;
@@ -230,9 +264,13 @@ enum tm_status SIMD(attn_varlen)(struct tm_stream *stream, struct tm_tensor *out
     b.total = kern_scratch(stream, QUERIES * sizeof(float));
     if (args->bias.kind == TM_BIAS_T5)
         b.bias = kern_scratch(stream, (QUERIES + KEYS) * sizeof(float));
+    if (args->bias.kind == TM_BIAS_DEBERTA)
+        take_terms(&b, stream);
     for (int32_t s = 0; s < n; s++) {
         b.start = starts[s];
         b.len = starts[s + 1] - starts[s];
+        if (b.terms.args != NULL && b.len > 0)
+            disentangled_begin(&b.terms, b.len);
         b.global = args->global != NULL ? args->global + b.start : NULL;
         for (b.h = 0; b.h < args->heads; b.h++) {
             b.kv = b.h * args->kv_heads / args->heads;

@@ -31,17 +31,21 @@ static float score(const struct pair *p, int64_t i, int64_t j)
 {
     const struct tm_attn_args *a = p->args;
     const struct tm_attn_bias *bias = &a->bias;
-    int64_t dim = a->head_dim, row = clamp(i - j, bias->reach) + bias->reach;
+    int64_t dim = a->head_dim, row = clamp(i - j, bias->reach) + bias->reach, col = 0;
+    const bool relative = bias->kind == TM_BIAS_RELATIVE_KEY || bias->kind == TM_BIAS_DEBERTA;
+    if (bias->kind == TM_BIAS_DEBERTA) {
+        row = bias->bucket[row];
+        col = p->h * dim;
+    }
     double dot = 0;
     for (int64_t d = 0; d < dim; d++) {
         double x = kern_get(p->q, p->start + i, p->h * dim + d);
         double y = kern_get(p->k, p->start + j, p->kv * dim + d);
         dot += x * y;
-        if (bias->kind == TM_BIAS_RELATIVE_KEY) {
-            dot += x * (double)kern_get(bias->pos_k, row, d);
-            if (bias->pos_q != NULL)
-                dot += y * (double)kern_get(bias->pos_q, row, d);
-        }
+        if (relative && bias->pos_k != NULL)
+            dot += x * (double)kern_get(bias->pos_k, row, col + d);
+        if (relative && bias->pos_q != NULL)
+            dot += y * (double)kern_get(bias->pos_q, row, col + d);
     }
     float s = (float)dot * a->scale;
     if (a->softcap != 0)
@@ -81,8 +85,6 @@ enum tm_status ref_attn_varlen(struct tm_stream *stream, struct tm_tensor *out,
                                const struct tm_tensor *v, const int32_t *starts, int32_t n,
                                const struct tm_attn_args *args)
 {
-    if (args->bias.kind == TM_BIAS_DEBERTA)
-        return TM_UNSUPPORTED;
     size_t mark = stream->used;
     double *sum = kern_scratch(stream, (size_t)args->head_dim * sizeof *sum);
     for (int32_t s = 0; s < n; s++) {

@@ -1,4 +1,4 @@
-/* gather_rows: out[i] = x[index[i]], bytes as they are; both have one dtype. */
+/* gather_rows: out[i] = x[index[i]], bytes as they are, zeros for -1; both have one dtype. */
 #include "ref.h"
 
 #include <string.h>
@@ -11,10 +11,13 @@ enum tm_status ref_gather_rows(struct tm_stream *stream, struct tm_tensor *out,
         return TM_UNSUPPORTED;
     size_t size = tm_dtype_size(x->dtype);
     for (int64_t r = 0; r < out->rows; r++) {
-        tm_dassert(index[r] >= 0 && index[r] < x->rows);
-        memcpy((char *)out->data + (size_t)(r * out->stride) * size,
-               (const char *)x->data + (size_t)(index[r] * x->stride) * size,
-               (size_t)out->cols * size);
+        char *to = (char *)out->data + (size_t)(r * out->stride) * size;
+        tm_dassert(index[r] >= -1 && index[r] < x->rows);
+        if (index[r] < 0)
+            memset(to, 0, (size_t)out->cols * size);
+        else
+            memcpy(to, (const char *)x->data + (size_t)(index[r] * x->stride) * size,
+                   (size_t)out->cols * size);
     }
     return TM_OK;
 }

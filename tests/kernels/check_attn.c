@@ -86,10 +86,32 @@ static void relative_key(void)
     one(&shape, starts, 2, &args);
     args.bias.pos_q = &pos_q.t;
     one(&shape, starts, 2, &args);
-    args.bias.kind = TM_BIAS_DEBERTA;
-    if (now.b->ops.attn_varlen(now.s, &pos_k.t, &pos_k.t, &pos_k.t, &pos_k.t, starts, 0, &args) !=
-        TM_UNSUPPORTED)
-        fail("deberta is not TM_UNSUPPORTED");
+}
+
+/* Either term, both and none; distances past reach, sequences past a block of keys. */
+static void disentangled(int32_t dim, int32_t reach, int32_t longest)
+{
+    const struct shape shape = {3, 3, dim, 1, 2e-6};
+    const int32_t starts[] = {0, 1, 1 + (int32_t)between(2, 30), 34 + longest};
+    int32_t rows = 2 * (int32_t)between(2, 40), *bucket = malloc((2 * (size_t)reach + 1) * 4);
+    if (bucket == NULL)
+        abort();
+    for (int32_t d = 0, at = 0; d <= 2 * reach; d++) {
+        at += at < rows - 1 && coin();
+        bucket[d] = at;
+    }
+    GRID pos_k = grid_random(TM_F32, rows, 3 * dim, 0.7f);
+    GRID pos_q = grid_random(TM_F32, rows, 3 * dim, 0.7f);
+    for (int i = 0; i < 4; i++) {
+        struct tm_attn_args args = {.heads = 3, .kv_heads = 3, .head_dim = dim, .scale = 0.2f};
+        args.bias.kind = TM_BIAS_DEBERTA;
+        args.bias.bucket = bucket;
+        args.bias.reach = reach;
+        args.bias.pos_k = i & 1 ? &pos_k.t : NULL;
+        args.bias.pos_q = i & 2 ? &pos_q.t : NULL;
+        one(&shape, starts, 3, &args);
+    }
+    free(bucket);
 }
 
 /* Lengths past a block of keys and a block of queries. */
@@ -115,6 +137,9 @@ void check_attn_varlen(void)
     for (size_t i = 0; i < TM_COUNTOF(shapes); i++)
         variety(&shapes[i], i < 2 ? 70 : 30);
     relative_key();
+    disentangled(8, 12, 40);
+    disentangled(20, 90, 70);
+    disentangled(64, 700, 560);
     long_one(0, false);
     long_one(0, true);
     long_one(64, false);

@@ -197,7 +197,20 @@ static void attention(void **state)
     attend(&a, out);
     near(out[2], (f * 1 + f * 2 + 4) / (2 * f + 1));
     near(out[0], (1 + t * 2 + t * 4) / (1 + 2 * t)); /* right neighbours: 5 */
-    a.softcap = 1e-9f;                               /* every score the same */
+    a.bias.kind = TM_BIAS_DEBERTA; /* the same by way of buckets, then against the keys */
+    int32_t rows[] = {2, 1, 0};
+    float turned[] = {1, 0, 5};
+    struct tm_tensor u = view(turned, 3, 1);
+    a.bias.pos_k = &u;
+    a.bias.bucket = rows;
+    attend(&a, out);
+    near(out[2], (f * 1 + f * 2 + 4) / (2 * f + 1));
+    near(out[0], (1 + t * 2 + t * 4) / (1 + 2 * t));
+    a.bias.pos_k = NULL;
+    a.bias.pos_q = &u;
+    attend(&a, out);
+    near(out[2], 7.0 / 3); /* the keys are zero */
+    a.softcap = 1e-9f;     /* every score the same */
     attend(&a, out);
     near(out[0], 7.0 / 3);
 }
