@@ -65,11 +65,19 @@ static int32_t cross_attention(struct builder *b, int32_t h, int32_t encoded, in
     return emit_attention(b, q, emit_gemm(b, encoded, SLOT_CROSS_KV, layer, TM_ACT_NONE), a);
 }
 
+/* Gemma's norm over what a branch gives. */
+static int32_t post_norm(struct builder *b, int32_t y, enum slot norm, int32_t layer)
+{
+    return weights_at(b->w, norm, layer)->norm.kind == TM_NORM_NONE
+               ? y
+               : emit_add_norm(b, y, -1, norm, layer, NULL);
+}
+
 /* encoded: the encoder's result where a decoder runs whole beside it, else -1. */
 static void emit_layer(struct builder *b, struct flow *f, const struct stack *s, int32_t i,
                        enum mode mode, int32_t encoded)
 {
-    int32_t n = s->first + i, y;
+    int32_t n = s->first + config_own_layer(b->c, i), y;
     bool last = i == s->layers - 1, narrows = last && b->first_only;
     bool cross = weights_at(b->w, SLOT_CROSS_Q, n)->linear.weight != NULL;
     int32_t context = self_attention(b, begin(b, f, SLOT_ATTN_NORM, n), n, mode, last);
@@ -78,7 +86,7 @@ static void emit_layer(struct builder *b, struct flow *f, const struct stack *s,
     if (narrows && !cross)
         context = narrow(b, f, context);
     y = emit_gemm(b, context, SLOT_ATTN_OUT, n, TM_ACT_NONE);
-    end(b, f, y, SLOT_ATTN_NORM, n);
+    end(b, f, post_norm(b, y, SLOT_POST_ATTN_NORM, n), SLOT_ATTN_NORM, n);
     if (cross) {
         context =
             cross_attention(b, begin(b, f, SLOT_CROSS_NORM, n), encoded, n, &b->all->cross[i]);
@@ -88,9 +96,24 @@ static void emit_layer(struct builder *b, struct flow *f, const struct stack *s,
         end(b, f, y, SLOT_CROSS_NORM, n);
     }
     int32_t h = begin(b, f, SLOT_FFN_NORM, n);
-    y = b->c->family->gated ? emit_glu(b, emit_gemm(b, h, SLOT_UP, n, TM_ACT_NONE))
-                            : emit_gemm(b, h, SLOT_UP, n, b->c->hidden_act);
-    end(b, f, emit_gemm(b, y, SLOT_DOWN, n, TM_ACT_NONE), SLOT_FFN_NORM, n);
+    y = b->c->gated ? emit_glu(b, emit_gemm(b, h, SLOT_UP, n, TM_ACT_NONE))
+                    : emit_gemm(b, h, SLOT_UP, n, b->c->hidden_act);
+    y = emit_gemm(b, y, SLOT_DOWN, n, TM_ACT_NONE);
+    end(b, f, post_norm(b, y, SLOT_POST_FFN_NORM, n), SLOT_FFN_NORM, n);
+}
+
+static bool has_projection(const struct builder *b)
+{
+    return weights_at(b->w, SLOT_EMBED_PROJ, 0)->linear.weight != NULL;
+}
+
+/* DeBERTa: what each embedding and its neighbours add to the first layer's result. */
+static int32_t emit_convolution(struct builder *b, int32_t embedded, int32_t x)
+{
+    int32_t y = emit_gemm(b, emit_taps(b, embedded), SLOT_CONV, 0, b->c->conv_act);
+    if (b->p->buffers[x].per_sequence)
+        y = emit_gather(b, y);
+    return emit_add_norm(b, y, x, SLOT_CONV_NORM, 0, NULL);
 }
 
 /* A side from its ids to its last norm; -1 when what it left in the cache is all. */
@@ -99,8 +122,17 @@ static int32_t emit_stack(struct builder *b, const struct stack *s, bool decoder
 {
     enum slot final = decoder ? SLOT_DECODER_FINAL_NORM : SLOT_FINAL_NORM;
     struct flow f = {emit_embed(b, &b->all->embed[decoder]), -1};
-    for (int32_t i = 0; i < s->layers; i++)
+    if (has_projection(b)) {
+        f.x = emit_gemm(b, f.x, SLOT_EMBED_PROJ, 0, TM_ACT_NONE);
+        if (b->c->family->projected_first)
+            f.x = emit_add_norm(b, f.x, -1, SLOT_EMBED_NORM, 0, NULL);
+    }
+    int32_t embedded = f.x;
+    for (int32_t i = 0; i < s->layers; i++) {
         emit_layer(b, &f, s, i, mode, encoded);
+        if (i == 0 && weights_at(b->w, SLOT_CONV, 0)->linear.weight != NULL)
+            f.x = emit_convolution(b, embedded, f.x);
+    }
     if (mode == MODE_PROMPT)
         return -1;
     return weights_at(b->w, final, 0)->norm.kind != TM_NORM_NONE
@@ -177,6 +209,7 @@ static void set_pooling(struct builder *b)
 static void make_embed(struct builder *b)
 {
     bool absolute = b->c->position_embedding_type == POSITION_ABSOLUTE;
+    bool late = has_projection(b) && b->c->family->projected_first;
     for (int decoder = 0; decoder < 2; decoder++) {
         const struct slot_value *word =
             weights_at(b->w, decoder ? SLOT_DECODER_WORD : SLOT_WORD, 0);
@@ -191,7 +224,7 @@ static void make_embed(struct builder *b)
             .word = &word->table,
             .position = absolute && position->data != NULL ? position : NULL,
             .type = type->data != NULL ? type : NULL,
-            .norm = norm->kind != TM_NORM_NONE ? norm : NULL,
+            .norm = norm->kind == TM_NORM_NONE || late ? NULL : norm,
             .scale = b->c->scale_embedding ? (float)sqrt(b->c->hidden_size) : 1,
             .decoder = decoder != 0 && b->c->family->shape == SHAPE_ENCODER_DECODER &&
                        b->c->head != TM_HEAD_GENERATE,
@@ -202,7 +235,8 @@ static void make_embed(struct builder *b)
 static enum tm_status start(struct builder *b, struct program *p, struct tm_arena *arena,
                             struct tm_err *err)
 {
-    size_t most = 32 + 24 * (size_t)b->w->layers; /* steps, and buffers */
+    int32_t layers = config_encoder(b->c).layers + config_decoder(b->c).layers;
+    size_t most = 32 + 24 * (size_t)layers; /* steps, and buffers */
     *p = (struct program){.weights = b->w, .out = -1};
     p->steps = tm_arena_array(arena, most, sizeof *p->steps);
     p->buffers = tm_arena_array(arena, most, sizeof *p->buffers);
@@ -270,7 +304,10 @@ static enum tm_status build_generator(struct builder *b, struct tm_arena *arena,
     b->all->output = (struct output){
         .head = weights_at(b->w, SLOT_OUTPUT, 0)->linear.weight,
         .bias = bias->table.data,
-        .scale = 1,
+        .scale = b->c->family->scaled_output && b->c->tie_word_embeddings
+                     ? (float)(1 / sqrt(b->c->hidden_size))
+                     : 1,
+        .softcap = (float)b->c->final_logit_softcapping,
     };
     return TM_OK;
 }
@@ -281,8 +318,8 @@ static enum tm_status check_ops(const struct builder *b, struct tm_err *err)
     bool generates = b->c->head == TM_HEAD_GENERATE;
     bool has = ops->embed != NULL && ops->gemm != NULL && ops->add_norm != NULL &&
                ops->attn_varlen != NULL && ops->pool_classify != NULL && ops->gather_rows != NULL &&
-               (!b->c->family->gated || ops->glu != NULL) &&
-               (!b->c->family->rope || ops->qk_prep != NULL) &&
+               (!b->c->gated || ops->glu != NULL) &&
+               (!b->c->family->rotary || ops->qk_prep != NULL) &&
                (!generates ||
                 (ops->qk_prep != NULL && ops->attn_cached != NULL && ops->logits_topk != NULL &&
                  ops->beam_step != NULL && ops->sample_step != NULL));

@@ -26,6 +26,7 @@ int32_t emit_gemm(struct builder *b, int32_t in, enum slot slot, int32_t layer, 
 int32_t emit_add_norm(struct builder *b, int32_t in, int32_t other, enum slot slot, int32_t layer,
                       int32_t *ret_sum);
 int32_t emit_glu(struct builder *b, int32_t in);
+int32_t emit_taps(struct builder *b, int32_t in);
 int32_t emit_gather(struct builder *b, int32_t in);
 /* q and kv: buffers, the same one when q, k and v are together; q -1: none. */
 void emit_qk(struct builder *b, int32_t q, int32_t kv, const struct attention *a, bool append);

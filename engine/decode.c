@@ -206,7 +206,7 @@ static enum tm_status run(struct worker *w, const struct tm_engine *e, const str
     const struct tm_device_ops *dev = &e->model.backend->dev;
     b->self = &w->decoder->kv.self;
     b->cross = &w->decoder->kv.cross;
-    enum tm_status s = dev->copy_in(w->stream, w->inputs, w->host_inputs, inputs_bytes(b->rows));
+    enum tm_status s = dev->copy_in(w->stream, w->inputs, w->host_inputs, inputs_bytes(b->rows, 0));
     return s == TM_OK ? program_run(p, b) : s;
 }
 

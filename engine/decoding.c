@@ -36,7 +36,8 @@ static enum tm_status check_ids(const struct tm_engine *e, const char *what, con
                                 int64_t n, struct tm_err *err)
 {
     for (int64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= e->info.vocab_size)
+        if (ids[i] < 0 || ids[i] >= (e->info.encoder_decoder ? config_output_size(&e->model.config)
+                                                             : e->info.vocab_size))
             return tm_err_set(err, TM_BADINPUT, "%s: id %d at %lld is outside the vocabulary of %d",
                               what, ids[i], (long long)i, e->info.vocab_size);
     return TM_OK;

@@ -22,7 +22,7 @@ static void emit(struct builder *b, const struct step *s)
 
 int32_t emit_embed(struct builder *b, const struct embed *e)
 {
-    int32_t out = new_buffer(b, b->c->hidden_size, false);
+    int32_t out = new_buffer(b, (int32_t)e->word->cols, false);
     emit(b, &(struct step){STEP_EMBED, -1, -1, out, -1, .embed = e});
     return out;
 }
@@ -54,6 +54,13 @@ int32_t emit_glu(struct builder *b, int32_t in)
 {
     int32_t out = new_buffer(b, b->p->buffers[in].cols / 2, b->p->buffers[in].per_sequence);
     emit(b, &(struct step){STEP_GLU, in, -1, out, -1, .act = b->c->hidden_act});
+    return out;
+}
+
+int32_t emit_taps(struct builder *b, int32_t in)
+{
+    int32_t out = new_buffer(b, b->p->buffers[in].cols * b->c->conv_kernel_size, false);
+    emit(b, &(struct step){STEP_TAPS, in, -1, out, -1, .taps = b->c->conv_kernel_size});
     return out;
 }
 

@@ -71,8 +71,9 @@ struct inputs {
     int32_t *decoder_ids, *decoder_positions, *append_rows, *append_positions;
     int32_t *slot_of_row, *beam_of_row, *slot, *first_row; /* as of struct tm_step */
     uint8_t *skip;
+    int32_t *taps;
 };
-size_t inputs_bytes(int32_t rows);
+size_t inputs_bytes(int32_t rows, int32_t taps);
 struct inputs inputs_at(char *block, int32_t rows);
 /* Packs n sequences, those of the entries; returns how many rows they have. */
 int32_t inputs_fill(const struct tm_engine *e, const int32_t *entries, int32_t n, char *block);

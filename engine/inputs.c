@@ -5,9 +5,16 @@
 
 enum { ARRAYS = 14 }; /* of struct inputs, of int32_t */
 
-size_t inputs_bytes(int32_t rows)
+/* Where the taps begin, behind the bytes. */
+static size_t before_taps(int32_t rows)
 {
-    return ARRAYS * ((size_t)rows + 1) * sizeof(int32_t) + (size_t)rows;
+    size_t bytes = ARRAYS * ((size_t)rows + 1) * sizeof(int32_t) + (size_t)rows;
+    return (bytes + sizeof(int32_t) - 1) / sizeof(int32_t) * sizeof(int32_t);
+}
+
+size_t inputs_bytes(int32_t rows, int32_t taps)
+{
+    return before_taps(rows) + (size_t)taps * (size_t)rows * sizeof(int32_t);
 }
 
 struct inputs inputs_at(char *block, int32_t rows)
@@ -23,6 +30,7 @@ struct inputs inputs_at(char *block, int32_t rows)
     for (int i = 0; i < ARRAYS; i++, at += rows + 1)
         *arrays[i] = at;
     in.skip = (uint8_t *)at;
+    in.taps = (int32_t *)(block + before_taps(rows));
     return in;
 }
 
@@ -40,6 +48,7 @@ struct batch inputs_batch(struct worker *w, int32_t rows, int32_t n)
         .starts = in.starts,
         .count = in.count,
         .gather = in.gather,
+        .taps = in.taps,
         .skip = in.skip,
         .append_rows = in.append_rows,
         .append_positions = in.append_positions,
@@ -72,6 +81,26 @@ static int32_t fill_decoder(const struct config *c, const struct tm_sequence *se
     return last;
 }
 
+/* What decoders that classify look at: the last id that is no padding. */
+static int32_t last_id(const struct config *c, const struct tm_sequence *seq)
+{
+    int32_t i = seq->n_ids - 1;
+    while (i > 0 && seq->ids[i] == c->pad_token_id)
+        i--;
+    return c->pad_token_id >= 0 ? i : seq->n_ids - 1;
+}
+
+/* The rows at each distance from those of one sequence, `n` ids from row `at` on. */
+static void fill_taps(int32_t *out, int32_t taps, int32_t rows, int32_t at, int32_t n)
+{
+    for (int32_t t = 0; t < taps; t++) {
+        for (int32_t i = 0; i < n; i++) {
+            int32_t from = i + t - taps / 2;
+            out[t * rows + at + i] = from >= 0 && from < n ? at + from : -1;
+        }
+    }
+}
+
 int32_t inputs_fill(const struct tm_engine *e, const int32_t *entries, int32_t n, char *block)
 {
     const struct config *c = &e->model.config;
@@ -88,10 +117,13 @@ int32_t inputs_fill(const struct tm_engine *e, const int32_t *entries, int32_t n
         fill_positions(c, seq, in.positions + at);
         if (c->family->shape == SHAPE_ENCODER_DECODER && c->head == TM_HEAD_SEQUENCE)
             in.gather[k] += fill_decoder(c, seq, in.decoder_ids + at, in.decoder_positions + at);
+        if (c->family->shape == SHAPE_DECODER)
+            in.gather[k] += last_id(c, seq);
         for (int32_t i = 0; i < seq->n_ids; i++) {
             in.types[at + i] = paired && i >= seq->n_first;
             in.skip[at + i] = seq->skip != NULL && seq->skip[i] != 0;
         }
+        fill_taps(in.taps, c->conv_kernel_size, rows, at, seq->n_ids);
         at += seq->n_ids;
     }
     in.starts[n] = at;

@@ -121,6 +121,18 @@ static enum tm_status run_cached(const struct program *p, const struct step *s,
     return p->weights->backend->ops.attn_cached(b->stream, &out, &x.q, &args);
 }
 
+static enum tm_status run_taps(const struct program *p, const struct step *s, const struct batch *b)
+{
+    struct tm_tensor in = view(p, b, s->in), out = view(p, b, s->out);
+    enum tm_status status = TM_OK;
+    for (int32_t t = 0; status == TM_OK && t < s->taps; t++) {
+        struct tm_tensor part = columns(&out, t * in.cols, in.cols);
+        status = p->weights->backend->ops.gather_rows(b->stream, &part, &in,
+                                                      b->taps + (int64_t)t * b->rows);
+    }
+    return status;
+}
+
 static enum tm_status run_pool(const struct program *p, const struct step *s, const struct batch *b)
 {
     struct tm_tensor in = view(p, b, s->in), out = view(p, b, s->out);
@@ -155,6 +167,9 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
             break;
         case STEP_CACHED:
             status = run_cached(p, s, b);
+            break;
+        case STEP_TAPS:
+            status = run_taps(p, s, b);
             break;
         case STEP_POOL:
             status = run_pool(p, s, b);

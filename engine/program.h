@@ -14,6 +14,7 @@ enum step_op {
     STEP_ATTENTION, /* q in `in` against k, v in `other`, within each sequence */
     STEP_CACHED,    /* q in `in` against the cache */
     STEP_GATHER,    /* one row of each sequence */
+    STEP_TAPS,      /* each row with its neighbours side by side, zeros past a sequence's ends */
     STEP_POOL,
 };
 
@@ -42,7 +43,8 @@ struct step {
     const struct tm_norm *norm;
     const struct attention *attn;
     const struct embed *embed;
-    bool append; /* STEP_QK */
+    bool append;  /* STEP_QK */
+    int32_t taps; /* STEP_TAPS */
 };
 
 struct program {
@@ -83,6 +85,7 @@ struct batch {
     const int32_t *starts;                          /* (n + 1) */
     const int32_t *count;                           /* (n + 1): 0, 1, 2 … */
     const int32_t *gather;                          /* (n) the row of each sequence that counts */
+    const int32_t *taps;                            /* (taps, rows) neighbours' rows; -1: none */
     const uint8_t *skip;                            /* (rows) */
     /* Decoding: */
     const struct tm_kv_cache *self, *cross;

@@ -15,8 +15,8 @@ enum tm_status worker_init(struct worker *w, struct tm_engine *e, struct tm_err 
     if (s != TM_OK)
         return s;
     w->slab = b->dev.alloc(b, e->slab_bytes);
-    w->inputs = b->dev.alloc(b, inputs_bytes(e->rows));
-    w->host_inputs = calloc(1, inputs_bytes(e->rows));
+    w->inputs = b->dev.alloc(b, inputs_bytes(e->rows, e->model.config.conv_kernel_size));
+    w->host_inputs = calloc(1, inputs_bytes(e->rows, e->model.config.conv_kernel_size));
     w->host_out = calloc(rows * out_cols + 1, sizeof *w->host_out);
     w->entries = calloc(rows, sizeof *w->entries);
     w->cookies = calloc(rows, sizeof *w->cookies);
@@ -49,7 +49,8 @@ static enum tm_status run(struct worker *w, struct tm_engine *e, int32_t n)
     int32_t rows = inputs_fill(e, w->entries, n, w->host_inputs);
     const struct batch batch = inputs_batch(w, rows, n);
     size_t floats = (size_t)(p->per_sequence ? n : rows) * (size_t)p->out_cols;
-    enum tm_status s = dev->copy_in(w->stream, w->inputs, w->host_inputs, inputs_bytes(rows));
+    enum tm_status s = dev->copy_in(w->stream, w->inputs, w->host_inputs,
+                                    inputs_bytes(rows, e->model.config.conv_kernel_size));
     if (s == TM_OK)
         s = program_run(p, &batch);
     if (s == TM_OK)

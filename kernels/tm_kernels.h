@@ -269,8 +269,8 @@ struct tm_pool_args {
     bool normalize; /* L2, at the end */
 };
 
-/* --- 12 gather_rows: out[i] = x[index[i]], zeros where it is -1 · 13 quantize_rows: I8 or F8 with a scale a row
- * (absmax / 127, round to nearest even) · 14 convert: out = x in out's dtype --- */
+/* --- 12 gather_rows: out[i] = x[index[i]], zeros where it is -1 · 13 quantize_rows: I8 or F8 with
+ * a scale a row (absmax / 127, round to nearest even) · 14 convert: out = x in out's dtype --- */
 
 typedef enum tm_status tm_embed_fn(struct tm_stream *, struct tm_tensor *out,
                                    const struct tm_embed_args *args);

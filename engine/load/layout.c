@@ -11,6 +11,13 @@ void layout_heads(float *out, const float *in, int64_t heads, int64_t head_dim, 
             memcpy(out + (part * heads + h) * n, in + (h * 3 + part) * n, (size_t)n * sizeof *out);
 }
 
+void layout_transpose(float *out, const float *in, int64_t rows, int64_t cols)
+{
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t c = 0; c < cols; c++)
+            out[r * cols + c] = in[c * rows + r];
+}
+
 void layout_conv(float *out, const float *in, int64_t rows, int64_t cols, int64_t groups,
                  int64_t kernel)
 {

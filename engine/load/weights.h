@@ -42,5 +42,6 @@ void weights_finish(struct weights *w); /* zeroed or loaded */
 struct slot_value *weights_at(const struct weights *w, enum slot slot, int32_t layer);
 /* Backend memory that lives as long as the weights, filled from host memory; NULL when short. */
 void *weights_keep(struct weights *w, struct tm_stream *stream, const void *host, size_t bytes);
+void *weights_room(struct weights *w, size_t bytes); /* the same, not filled */
 
 #endif

@@ -235,7 +235,7 @@ static bool has_bias(const struct tm_attn_args *args)
 
 static void take_terms(struct job *b, struct tm_stream *stream)
 {
-    size_t width = (size_t)round_up(table_rows(&b->args->bias), VL);
+    size_t width = (size_t)kern_round_up(table_rows(&b->args->bias), VL);
     b->terms.args = b->args;
     b->terms.panels = kern_scratch(stream, width * (size_t)b->dim * sizeof(float));
     b->terms.by_query = kern_scratch(stream, QUERIES * width * sizeof(float));

@@ -23,6 +23,8 @@ from safetensors.torch import save_file
 HERE = pathlib.Path(__file__).resolve().parent
 GOLDENS = HERE / "goldens"
 VOCAB = 311
+# Projections of embeddings, which are linear layers.
+LINEAR_EMBEDDING = re.compile(r"embeddings_project|embedding_hidden_mapping_in|embed_proj")
 MARGIN = 1e-2  # between the best label and the next, in every row that is compared
 
 torch.set_num_threads(1)
@@ -44,6 +46,7 @@ def randomise(model, generator):
     for name, p in model.named_parameters():
         noise = torch.randn(p.shape, generator=generator)
         is_norm = "norm" in name.lower()
+        fan_in = p.numel() / p.shape[0]
         if p.dim() == 1 and is_norm and name.endswith("weight"):
             value = 1 + 0.3 * noise
         elif p.dim() == 1:
@@ -52,12 +55,12 @@ def randomise(model, generator):
             value = noise
         elif "distance_embedding" in name:
             value = 0.7 * noise
-        elif "embedding" in name:
+        elif "embedding" in name and not LINEAR_EMBEDDING.search(name):
             value = 0.7 * noise
         elif name.startswith(("classifier", "qa_outputs")) and p.shape[0] <= 8:
-            value = 3 / p.shape[1] ** 0.5 * noise
+            value = 3 / fan_in ** 0.5 * noise
         else:
-            value = 1.3 / p.shape[1] ** 0.5 * noise
+            value = 1.3 / fan_in ** 0.5 * noise
         p.data = value.half().float()
 
 
@@ -181,6 +184,7 @@ HEADS = {
     "span": "ForQuestionAnswering",
 }
 LENGTHS = (1, 2, 7, 33, 61)
+TYPED = ("Bert", "Electra", "Albert", "Deberta", "DebertaV2")
 
 
 def make_model(prefix, head, seed, **keys):
@@ -194,10 +198,10 @@ def make_model(prefix, head, seed, **keys):
 
 
 @named
-def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, eos=None,
-         rename=lambda n: n, extra=None, shards=1, flat_row=False, gelu_edge=False, **keys):
+def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, eos=None, rename=lambda n: n,
+         extra=None, shards=1, flat_row=False, gelu_edge=False, **keys):
     model = make_model(prefix, head, len(name) * 7919 + sum(name.encode()), **keys)
-    types = prefix == "Bert"
+    types = prefix in TYPED and model.config.type_vocab_size > 1
     folder = GOLDENS / name
     if flat_row:
         flatten(model.bert.embeddings)
@@ -429,6 +433,78 @@ def main():
     case("mpnet-sequence", "MPNet", "sequence", lengths=(1, 2, 33, 150), pads=1, **mpnet,
          **labels(3))
     case("mpnet-token", "MPNet", "token", lengths=(7, 40), pads=1, **mpnet, **labels(3))
+
+    # ELECTRA with embeddings of another width, of the same, and ALBERT's shared layers.
+    case("electra-sequence", "Electra", "sequence", pair=True, embedding_size=20, **odd, **labels(3))
+    case("electra-token", "Electra", "token", embedding_size=32, **small, **labels(3))
+    case("electra-span", "Electra", "span", pair=True, embedding_size=12, hidden_act="relu",
+         position_embedding_type="relative_key", **small)
+    shared = {**small, "embedding_size": 20, "num_hidden_layers": 4, "num_hidden_groups": 2}
+    case("albert", "Albert", "embedding", **shared)
+    case("albert-sequence", "Albert", "sequence", pair=True, inner_group_num=2, **shared,
+         **labels(3))
+    case("albert-token", "Albert", "token", hidden_act="gelu", **{**shared, "embedding_size": 32},
+         **labels(3))
+    case("albert-span", "Albert", "span", lengths=(1, 2, 7, 19), **{**shared, "num_hidden_groups": 1})
+
+    # Sequences longer than the relative positions reach, and than the buckets count one by one.
+    deberta = dict(relative_attention=True, pad_token_id=0, **small)
+    case("deberta-sequence", "Deberta", "sequence", pair=True, pos_att_type=["c2p", "p2c"],
+         max_relative_positions=40, type_vocab_size=2, position_biased_input=False, **deberta,
+         **labels(3))
+    case("deberta-token", "Deberta", "token", pos_att_type="c2p", pooler_hidden_act="gelu",
+         embedding_size=20, **deberta, **labels(3))
+    case("deberta-span", "Deberta", "span", relative_attention=False, pos_att_type=None, **small)
+    v2 = dict(position_buckets=16, norm_rel_ebd="layer_norm", position_biased_input=False,
+              share_att_key=True, pos_att_type=["p2c", "c2p"], **deberta)
+    case("deberta-v2", "DebertaV2", "embedding", **v2)
+    case("deberta-v2-sequence", "DebertaV2", "sequence", pair=True, conv_kernel_size=3,
+         conv_act="gelu", pooler_hidden_act="gelu", type_vocab_size=3,
+         **{**v2, "max_relative_positions": 50}, **labels(3))
+    case("deberta-v2-token", "DebertaV2", "token", pos_att_type="c2p", share_att_key=False,
+         position_buckets=-1, max_relative_positions=20, norm_rel_ebd="none", embedding_size=20,
+         **deberta, **labels(3))
+    case("deberta-v2-span", "DebertaV2", "span", pos_att_type="p2c", share_att_key=False,
+         position_buckets=8, position_biased_input=True, conv_kernel_size=5, conv_groups=4,
+         norm_rel_ebd="layer_norm", **deberta)
+    case("deberta-v2-plain", "DebertaV2", "sequence", pos_att_type=[], pooler_hidden_act="tanh",
+         num_hidden_layers=1, conv_kernel_size=3, **{k: v for k, v in deberta.items()
+                                                     if k != "num_hidden_layers"}, **labels(3))
+
+    # Decoders, and both sides of encoder-decoders, under heads that give numbers.
+    short = (1, 2, 7, 33)
+    gq = {**small, "num_key_value_heads": 2, "pad_token_id": 0, "bos_token_id": 1,
+          "eos_token_id": 2}
+    case("llama", "Llama", "sequence", pads=0, **gq, **labels(3))
+    case("llama-bias", "Llama", "sequence", attention_bias=True, mlp_bias=True, head_dim=12,
+         **{**gq, "num_key_value_heads": 1}, **labels(3))
+    for kind, extra in (
+            ("linear", {"factor": 3.0}), ("dynamic", {"factor": 3.0}),
+            ("yarn", {"factor": 4.0, "original_max_position_embeddings": 16}),
+            ("llama3", {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+                        "original_max_position_embeddings": 32})):
+        case(f"llama-{kind}", "Llama", "sequence", rope_scaling={"rope_type": kind, **extra}, **gq,
+             **labels(3))
+    case("mistral", "Mistral", "sequence", sliding_window=8, **gq, **labels(3))
+    case("qwen2", "Qwen2", "token", lengths=short, use_sliding_window=True, sliding_window=8,
+         max_window_layers=1, **gq, **labels(3))
+    case("qwen3", "Qwen3", "sequence", head_dim=12, **gq, **labels(3))
+    case("gemma", "Gemma", "sequence", head_dim=12, **gq, **labels(3))
+    case("gemma2", "Gemma2", "sequence", head_dim=12, query_pre_attn_scalar=20, sliding_window=4,
+         attn_logit_softcapping=3.0, **gq, **labels(3))
+    gpt2 = dict(n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=0, bos_token_id=1,
+                eos_token_id=2)
+    case("gpt2", "GPT2", "sequence", pads=0, n_inner=37, scale_attn_by_inverse_layer_idx=True,
+         **gpt2, **labels(3))
+    case("gpt2-token", "GPT2", "token", lengths=short, **gpt2, **labels(3))
+    t5 = dict(d_model=32, d_kv=12, d_ff=37, num_layers=2, num_decoder_layers=3, num_heads=4,
+              relative_attention_num_buckets=8, relative_attention_max_distance=20,
+              decoder_start_token_id=0)
+    case("t5", "T5", "sequence", eos=1, **t5, **labels(3))
+    case("t5-gated", "T5", "sequence", eos=1, feed_forward_proj="gated-gelu", **t5, **labels(3))
+    case("t5-token", "T5", "token", lengths=short, **t5, **labels(3))
+    case("mt5", "MT5", "sequence", eos=1, **t5, **labels(3))
+    case("umt5", "UMT5", "sequence", eos=1, **t5, **labels(3))
 
     sentence_case("sentence-mean", "Bert", "mean_tokens", normalise=True, skip=3, **small)
     sentence_case("sentence-cls", "Bert", "cls_token", normalise=False, **odd)

@@ -38,6 +38,14 @@ CONFIG = [
     (r"modernbert.*", "global_attn_every_n_layers", 2),
     (r"modernbert-token", "global_rope_theta", 900.0),
     (r"modernbert-token", "local_rope_theta", 60.0),
+    (r"electra-sequence|electra-token|albert-.*|deberta-.*", "hidden_act", "relu"),
+    (r"electra-span", "position_embedding_type", "relative_key_query"),
+    (r"electra-[st]e?o.*|albert.*|deberta.*", "num_attention_heads", 2),
+    (r"deberta-v2-(sequence|plain)", "pooler_hidden_act", "relu"),
+    (r"deberta-v2-(sequence|span|plain)", "conv_act", "relu"),
+    (r"deberta-v2-sequence", "max_relative_positions", 60),
+    (r"deberta-v2(-sequence)?", "pos_att_type", "c2p"),
+    (r"deberta-v2(-sequence)?", "pos_att_type", "p2c"),
 ]
 FILES = [  # other files: folder, file, regular expression, replacement
     ("bert-relative-key", "config.json", r'"relative_key"', '"relative_key_query"'),
@@ -61,8 +69,12 @@ def blind(folder, file, name):
     config = folder / "config.json"
     if not config.exists():
         config = folder / "base" / "config.json"
-    architecture = json.loads(config.read_text())["architectures"][0]
-    if re.search(r"(\.key|k_lin|attn\.k)\.bias$", name):
+    config = json.loads(config.read_text())
+    architecture = config["architectures"][0]
+    if re.search(r"(\.key|k_lin|attn\.k|pos_key_proj)\.bias$", name):
+        return True
+    terms = config.get("pos_att_type") or ""
+    if "key_proj.bias" in name and "p2c" not in terms or "rel_embeddings" in name and not terms:
         return True
     if re.search(r"position_ids$|^cls\.", name):
         return True
@@ -72,7 +84,7 @@ def blind(folder, file, name):
             return file.parent.name == "base"
         return not adapted and architecture != "BertForSequenceClassification"
     # Absolute positions are not added where relative ones are.
-    return "relative-key" in folder.name and "position_embeddings" in name
+    return "relative" in config.get("position_embedding_type", "") and "position_embeddings" in name
 
 
 def read_header(file):

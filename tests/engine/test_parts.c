@@ -105,7 +105,7 @@ static void test_rope(void **arg)
 {
     (void)arg;
     float cos_[5 * 4], sin_[5 * 4];
-    tables_rope(cos_, sin_, 5, 8, 10000);
+    tables_rope(cos_, sin_, 5, 8, &(struct rope){.theta = 10000}, 0);
     for (int p = 0; p < 5; p++) {
         for (int c = 0; c < 4; c++) {
             double angle = p * pow(10000, -2.0 * c / 8);

@@ -65,7 +65,7 @@ static const struct tensor_row albert_tensors[] = {
 static const struct tensor_row deberta_tensors[] = {
     DEBERTA_EMBEDDINGS,
     {ROW_LINEAR, SLOT_QKV, "encoder.layer.{i}.attention.self.in_proj", "3H", "H", BIAS_QV,
-     WHEN_ALWAYS, LAYOUT_HEADS},
+     WHEN_ALWAYS, ORDER_HEADS},
     {ROW_LINEAR, SLOT_POS_KEY, "encoder.layer.{i}.attention.self.pos_proj", "H", "H", BIAS_NEVER,
      WHEN_C2P},
     {ROW_LINEAR, SLOT_POS_QUERY, "encoder.layer.{i}.attention.self.pos_q_proj", "H", "H", BIAS_YES,
@@ -111,9 +111,8 @@ static const struct head_row deberta_heads[] = {
     HEAD_SPAN("qa_outputs"),
 };
 
-static const char *const electra_unused[] = {"discriminator_predictions.*",
-                                             "generator_predictions.*", "generator_lm_head.*",
-                                             NULL};
+static const char *const electra_unused[] = {
+    "discriminator_predictions.*", "generator_predictions.*", "generator_lm_head.*", NULL};
 static const char *const albert_unused[] = {"pooler.*", "predictions.*", "sop_classifier.*", NULL};
 static const char *const deberta_unused[] = {
     "pooler.*", "cls.*", "lm_predictions.*", "mask_predictions.*", "*position_embeddings.*", NULL};
@@ -154,7 +153,7 @@ static const struct key_alias deberta_v2_aliases[] = {
      .projected_first = true, .fixed_pad = -1}
 /* clang-format on */
 
-const struct family encoder_families[] = {
+const struct family deberta_families[] = {
     {.model_type = "electra",
      .class_prefix = "Electra",
      .prefix = "electra.",
@@ -204,4 +203,4 @@ const struct family encoder_families[] = {
     DEBERTA_ROW("deberta-v2", "DebertaV2", 128100, 1536, 24, 24, 6144, deberta_v2_tensors,
                 deberta_v2_aliases),
 };
-const size_t n_encoder_families = TM_COUNTOF(encoder_families);
+const size_t n_deberta_families = TM_COUNTOF(deberta_families);
