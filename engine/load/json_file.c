@@ -2,8 +2,10 @@
  *
  * Called by the readers of those files while a model is opened. */
 #include "json_file.h"
+#include "tensors.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 enum { FILE_MOST = 16 << 20, PATH_ROOM = 4096 };
@@ -29,10 +31,13 @@ enum tm_status json_file(const char *folder, const char *name, json_visit_fn *vi
     TM_CLEANUP(tm_buf_finish) struct tm_buf text = {0};
     if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
         return tm_err_set(err, TM_TOOLARGE, "path of %s is too long", name);
-    enum tm_status s = tm_read_file(path, FILE_MOST, &text, err);
+    /* Some formats of weights say what else config.json does. */
+    bool made = strcmp(name, "config.json") == 0 && !folder_has(folder, name);
+    enum tm_status s =
+        made ? tensors_config(folder, &text, err) : tm_read_file(path, FILE_MOST, &text, err);
     if (s != TM_OK)
         return s;
-    tm_json_init(&j, name, text.data, text.len);
+    tm_json_init(&j, made ? "config.json made of the weights" : name, text.data, text.len);
     s = json_file_object(&j, visit, arg, err);
     return s == TM_OK ? tm_json_next(&j, &ev, err) : s; /* nothing may follow */
 }

@@ -22,13 +22,16 @@ static const struct format {
     const char *name, *stem, *file;
     bool index; /* file names shards, as Hugging Face's *.index.json do */
     tensor_directory_fn *directory;
+    tensor_config_fn *config; /* NULL: the folder has a config.json */
 } formats[] = {
-    {"safetensors", "model", "model.safetensors", false, safetensors_directory},
-    {"safetensors", "model", "model.safetensors.index.json", true, safetensors_directory},
-    {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory},
-    {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory},
-    {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory},
-    {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory},
+    {"safetensors", "model", "model.safetensors", false, safetensors_directory, NULL},
+    {"safetensors", "model", "model.safetensors.index.json", true, safetensors_directory, NULL},
+    {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory, NULL},
+    {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory, NULL},
+    {"gguf", "model", "*.gguf", false, gguf_directory, gguf_config},
+    {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory,
+     NULL},
+    {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory, NULL},
 };
 
 void tensors_close(struct tensor_set *set)
@@ -276,4 +279,15 @@ enum tm_status tensors_open(const char *folder, const char *stem, struct tensor_
     if (s == TM_OK)
         *ret_set = TM_TAKE(set);
     return s;
+}
+
+enum tm_status tensors_config(const char *folder, struct tm_buf *json, struct tm_err *err)
+{
+    TM_CLEANUP(tensors_closep) struct tensor_set *set = NULL;
+    enum tm_status s = tensors_open(folder, "model", &set, err);
+    if (s != TM_OK)
+        return s;
+    if (set->format->config == NULL)
+        return tm_err_set(err, TM_NOTFOUND, "no config.json in %s", folder);
+    return set->format->config(set, folder, json, err);
 }

@@ -65,5 +65,8 @@ const char *tensor_type_name(enum tensor_type type); /* "Q4_K" */
  * that is read, TM_MODEL when the file has become shorter. */
 enum tm_status tensors_read(const struct tensor_set *set, const struct tensor *t, int64_t first,
                             int64_t count, float *out, struct tm_err *err);
+/* A config.json made of what the weights of a folder say of themselves. TM_NOTFOUND when their
+ * format says nothing. */
+enum tm_status tensors_config(const char *folder, struct tm_buf *json, struct tm_err *err);
 
 #endif

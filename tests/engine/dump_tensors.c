@@ -1,5 +1,6 @@
 /* dump_tensors FOLDER [STEM]: prints the tensors of a folder, one JSON line each with the bits of
- * its values, or the status and message. For weights.py. With the engine's private headers. */
+ * its values, or the status and message; with --config instead of a stem the configuration that the
+ * weights carry. For weights.py. With the engine's private headers. */
 #include "tensors.h"
 
 #include <inttypes.h>
@@ -40,12 +41,26 @@ static void print(const struct tensor_set *set, const struct tensor *t)
     free(values);
 }
 
+static int print_config(const char *folder)
+{
+    struct tm_err err = {TM_OK};
+    TM_CLEANUP(tm_buf_finish) struct tm_buf json = {0};
+    enum tm_status s = tensors_config(folder, &json, &err);
+    if (s == TM_OK)
+        printf("%s\n", json.data);
+    else
+        printf("%s %s\n", tm_status_code(s), err.text);
+    return s != TM_OK;
+}
+
 int main(int argc, char **argv)
 {
     struct tm_err err = {TM_OK};
     struct tensor_set *set = NULL;
     if (argc < 2)
         return 64;
+    if (argc > 2 && strcmp(argv[2], "--config") == 0)
+        return print_config(argv[1]);
     enum tm_status s = tensors_open(argv[1], argc > 2 ? argv[2] : "model", &set, &err);
     tm_assert(s == err.status); /* the message belongs to what is returned */
     if (s != TM_OK)

@@ -5,6 +5,7 @@ files refused with a message that names the place.
     weights.py DUMP_TENSORS WEIGHTS
 
 Standard library only; make_weights.py made WEIGHTS."""
+import hashlib
 import io
 import json
 import os
@@ -58,6 +59,27 @@ def twins():
         wanted = tensors(WEIGHTS / twin)
         assert isinstance(wanted, dict), wanted
         expect(name, tensors(WEIGHTS / name), wanted)
+
+
+def digests(folder):
+    read = tensors(folder)
+    if not isinstance(read, dict):
+        return read
+    return {k: [shape, bits and hashlib.sha256(bytes.fromhex(bits)).hexdigest()] for k, (shape, bits) in read.items()}
+
+
+def carried():
+    """Formats that carry their own configuration: names, shapes, values and config.json are the reference's."""
+    for file in sorted(WEIGHTS.glob("*/expected.json")):
+        wanted, folder = json.loads(file.read_text()), file.parent
+        expect(folder.name, digests(folder), wanted["tensors"])
+        said = dump(folder, "--config")
+        config = json.loads(said) if said.startswith("{") else {}
+        for key, value in wanted["config"].items():
+            got = config.get(key, "missing: " + said[:200])
+            same = abs(got - value) <= 1e-7 * abs(value) if isinstance(value, float) and isinstance(got, (int, float)) \
+                else got == value
+            expect(f"{folder.name}: {key}", got if not same else None, None)
 
 
 # ---- pickles ----
@@ -200,6 +222,92 @@ def pickles(tmp):
     (tmp / "pytorch_model.bin").unlink()
 
 
+# ---- GGUF ----
+
+def string(s):
+    s = s if isinstance(s, bytes) else s.encode()
+    return struct.pack("<Q", len(s)) + s
+
+
+def value(key, kind, data):
+    return string(key) + struct.pack("<I", kind) + data
+
+
+def gguf(values=(), infos=(), data=b"", version=3, counts=None, magic=b"GGUF"):
+    n = counts or (len(infos), len(values))
+    head = magic + struct.pack("<IQQ", version, *n) + b"".join(values) + b"".join(infos)
+    return head + bytes(-len(head) % 32) + data
+
+
+def info(name="token_embd.weight", shape=(4, 2), kind=0, offset=0):
+    return string(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
+
+
+ARCH = value("general.architecture", 8, string("llama"))
+HEADS = value("llama.attention.head_count", 4, struct.pack("<I", 2))
+DEEP = struct.pack("<IQ", 9, 1) * 9 + struct.pack("<IQ", 0, 0)
+GGUFS = [
+    (b"", "4 bytes are missing"),
+    (b"GGUF", "byte 4: 4 bytes are missing"),
+    (gguf(magic=b"GGML"), "not a GGUF file"),
+    (gguf(version=1), "version 1 of GGUF"),
+    (gguf(version=3 << 24), "version 50331648 of GGUF (big-endian?)"),
+    (gguf(counts=(2**63, 1)), "are more than are allowed"),
+    (gguf(counts=(1, 2**63)), "are more than are allowed"),
+    (gguf([ARCH], counts=(9, 1)), "missing (truncated?)"),
+    (gguf(), "no general.architecture"),
+    (gguf([value("general.architecture", 4, bytes(4))]), "no general.architecture"),
+    (gguf([value("general.architecture", 8, string("mamba"))]), "architecture mamba is not among llama, qwen2"),
+    (gguf([value("k" * 70000, 0, b"x")]), "a name of 70000 bytes"),
+    (gguf([value(b"\xff\xfe", 0, b"x")]), "a name that is no text"),
+    (gguf([value("a\0b", 0, b"x")]), "a name that is no text"),
+    (gguf([value("a", 13, b"x")]), "a has type 13"),
+    (gguf([value("a", 7, b"\2")]), "a bool of 2"),
+    (gguf([value("a", 8, struct.pack("<Q", 2**64 - 1))]), "bytes are missing"),
+    (gguf([value("a", 9, struct.pack("<IQ", 5, 2**62))]), "an array of 4611686018427387904 elements"),
+    (gguf([value("a", 9, struct.pack("<IQ", 99, 1))]), "an array of type 99"),
+    (gguf([value("a", 9, DEEP)]), "an array within arrays"),
+    (gguf([ARCH, value("general.alignment", 4, bytes(4))]), "general.alignment of 0"),
+    (gguf([ARCH, value("general.alignment", 4, b"\7\0\0\0")]), "general.alignment of 7"),
+    (gguf([ARCH, value("split.count", 2, b"\3\0")]), "one of 3 parts"),
+    (gguf([ARCH], [info("n" * 300)]), "a name of 300 bytes"),
+    (gguf([ARCH], [info(shape=(1,) * 9)]), "has 9 dimensions"),
+    (gguf([ARCH], [info(shape=(2**63, 2))]), "a dimension of 9223372036854775808"),
+    (gguf([ARCH], [info(shape=(2**33, 2**33))], bytes(32)), "tensor token_embd.weight is larger than the file"),
+    (gguf([ARCH], [info()], bytes(31)), "ends beyond the file"),
+    (gguf([ARCH], [info(offset=32)], bytes(63)), "ends beyond the file"),
+    (gguf([ARCH], [info(offset=16)], bytes(64)), "not aligned"),
+    (gguf([ARCH], [info(offset=2**64 - 32)], bytes(64)), "ends beyond the file"),
+    (gguf([ARCH], [info(shape=(48, 2), kind=8)], bytes(512)), "rows of 48 are no whole blocks of Q8_0"),
+    (gguf([ARCH], [info(), info()], bytes(64)), "tensor model.embed_tokens.weight twice"),
+    (gguf([ARCH], [info("blk.0.attn_q.weight")], bytes(64)), "are no whole heads"),
+    (gguf([ARCH, HEADS], [info("blk.0.attn_q.weight", (4, 6))], bytes(128)), "are no whole heads"),
+    (gguf([ARCH, HEADS], [info("blk.0.attn_q.weight", (2, 2, 4))], bytes(128)), "are no whole heads"),
+    (gguf([ARCH, value("llama.attention.head_count", 5, struct.pack("<i", -2))],
+          [info("blk.0.attn_q.weight")], bytes(64)), "are no whole heads"),
+]
+
+
+def ggufs(tmp):
+    for i, (content, message) in enumerate(GGUFS):
+        (tmp / "any.gguf").write_bytes(content)
+        refused(f"gguf {i} {content[:60]!r}", tmp, message)
+    # Another format of numbers is told when it is asked for, names without a row stay as they are.
+    (tmp / "any.gguf").write_bytes(gguf([ARCH], [info("x.weight", (256, 1), 13), info("blk.7.attn_v.bias", (8,), 0)],
+                                        bytes(64)))
+    expect("an unknown number format", "tensor x.weight is Q5_K, which cannot be read" in dump(tmp), True)
+    expect("names", tensors(tmp).get("model.layers.7.self_attn.v_proj.bias"), ([8], "0" * 64))
+    (tmp / "other.gguf").write_bytes(b"")
+    refused("two files", tmp, "there must be one *.gguf")
+    (tmp / "other.gguf").unlink()
+    for values, message in ((), "no llama.context_length"), \
+            ((value("llama.context_length", 8, string("x")),), "llama.context_length is no number"), \
+            ((value("llama.context_length", 9, struct.pack("<IQI", 4, 1, 7)),), "one for all layers"):
+        (tmp / "any.gguf").write_bytes(gguf([ARCH, *values], [info()], bytes(32)))
+        expect(f"config: {message}", message in dump(tmp, "--config"), True)
+    (tmp / "any.gguf").unlink()
+
+
 # ---- any format ----
 
 def damage(tmp):
@@ -222,13 +330,15 @@ def damage(tmp):
         file.unlink()
 
 
-FILES = ["pytorch/pytorch_model.bin", "pytorch-legacy/pytorch_model.bin", "pytorch-parameters/pytorch_model.bin"]
+FILES = ["pytorch/pytorch_model.bin", "pytorch-legacy/pytorch_model.bin", "pytorch-parameters/pytorch_model.bin",
+         "gguf-gpt2/model.gguf", "gguf-blocks/model.gguf"]
 
 
 def main():
     twins()
+    carried()
     with tempfile.TemporaryDirectory() as tmp:
-        for part in (pickles, damage):
+        for part in (pickles, ggufs, damage):
             part(pathlib.Path(tmp))
     for line in failures:
         print(line)
