@@ -26,12 +26,12 @@ struct tensor_set {
 /* Reads and checks the directory of a file that has been opened, adds its tensors to the set. */
 typedef enum tm_status tensor_directory_fn(struct tensor_set *set, int32_t file,
                                            struct tm_err *err);
-tensor_directory_fn safetensors_directory, pytorch_directory, gguf_directory;
+tensor_directory_fn safetensors_directory, pytorch_directory, gguf_directory, marian_directory;
 
 /* What a format that carries its own configuration says, as a config.json; appends to json. */
 typedef enum tm_status tensor_config_fn(const struct tensor_set *set, const char *folder,
                                         struct tm_buf *json, struct tm_err *err);
-tensor_config_fn gguf_config;
+tensor_config_fn gguf_config, marian_config;
 
 /* *t is copied. */
 enum tm_status tensors_add(struct tensor_set *set, const struct tensor *t, struct tm_err *err);

@@ -29,6 +29,7 @@ static const struct format {
     {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory, NULL},
     {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory, NULL},
     {"gguf", "model", "*.gguf", false, gguf_directory, gguf_config},
+    {"marian", "model", "*.npz", false, marian_directory, marian_config},
     {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory,
      NULL},
     {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory, NULL},

@@ -113,6 +113,7 @@ static size_t read_entry(const uint8_t *p, size_t left, struct tm_arena *arena,
     size_t bytes = ENTRY_BYTES + name + extra + comment;
     uint64_t packed = le32(p + 20), size = le32(p + 24), header = le32(p + 42);
     if (bytes > left || memchr(p + ENTRY_BYTES, '\0', name) != NULL ||
+        tm_utf8_valid((const char *)p + ENTRY_BYTES, name) != name ||
         !read_extra(p + ENTRY_BYTES + name, extra, &size, &packed, &header))
         return 0;
     *ret = (struct zip_entry){.name = tm_arena_strndup(arena, (const char *)p + ENTRY_BYTES, name),

@@ -78,7 +78,8 @@ enum tm_status tm_model_find(const char *name, char *out, size_t out_size, struc
 /* What of a folder decides results. */
 static bool is_hashed(const char *name)
 {
-    static const char *const suffixes[] = {".json", ".safetensors", ".txt", ".model", ".spm"};
+    static const char *const suffixes[] = {".json", ".safetensors", ".txt", ".model", ".spm",
+                                           ".bin",  ".gguf",        ".npz", ".yml"};
     size_t n = strlen(name);
     for (size_t i = 0; i < TM_COUNTOF(suffixes); i++) {
         size_t m = strlen(suffixes[i]);

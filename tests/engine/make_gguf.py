@@ -182,5 +182,6 @@ def blocks():
     expected(folder, {"vocab_size": 8}, tensors)
 
 
-models()
-blocks()
+if __name__ == "__main__":
+    models()
+    blocks()

@@ -22,7 +22,8 @@ failures, tried = [], 0
 
 
 def dump(folder, stem="model"):
-    done = subprocess.run([PROGRAM, str(folder), stem], capture_output=True, text=True, check=False)
+    done = subprocess.run([PROGRAM, str(folder), stem], capture_output=True, text=True, errors="replace",
+                          check=False)
     if done.returncode not in (0, 1):
         return f"died with {done.returncode}: {done.stderr.strip()[-300:]}"
     return done.stdout
@@ -308,6 +309,90 @@ def ggufs(tmp):
     (tmp / "any.gguf").unlink()
 
 
+# ---- Marian ----
+
+def npy(shape, data=b"", descr="'<f4'", order="False", head=None):
+    text = head or "{'descr': %s, 'fortran_order': %s, 'shape': %s, }" % (descr, order, shape)
+    return b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + data
+
+
+def npz(entries, compress=zipfile.ZIP_STORED):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compress) as z:
+        for name, data in entries.items():
+            z.writestr(name, data)
+    return out.getvalue()
+
+
+FOUR = bytes(16)
+NPZS = [
+    (b"", "not a whole ZIP archive"),
+    (npz({"Wemb": b""}), "array Wemb: not an .npy"),
+    (npz({"Wemb.npy": b""}), "array Wemb.npy: too short"),
+    (npz({"Wemb.npy": b"not an array at all"}), "not NumPy's format"),
+    (npz({"Wemb.npy": b"\x93NUMPY\1\0\xff\xff" + FOUR}), "its header is too long"),
+    (npz({"Wemb.npy": b"\x93NUMPY\2\0\xff\xff\xff\xff" + FOUR}), "its header is too long"),
+    (npz({"Wemb.npy": npy("(2, 2)", FOUR, "'<c8'")}), "its type is not known"),
+    (npz({"Wemb.npy": npy("(2, 2)", FOUR, "[('a', '<f4')]")}), "its type is not known"),
+    (npz({"Wemb.npy": npy("(2, 2)", FOUR, order="True")}), "not in C's order"),
+    (npz({"Wemb.npy": npy("", FOUR, head="{}")}), "its type is not known"),
+    (npz({"Wemb.npy": npy("2, 2", FOUR)}), "its shape cannot be read"),
+    (npz({"Wemb.npy": npy("(2, -2)", FOUR)}), "its shape cannot be read"),
+    (npz({"Wemb.npy": npy("(2, 2", FOUR)}), "its shape cannot be read"),
+    (npz({"Wemb.npy": npy("(99999999999999999999,)", FOUR)}), "its shape cannot be read"),
+    (npz({"Wemb.npy": npy("(1,1,1,1,1,1,1,1,4)", FOUR)}), "its shape cannot be read"),
+    (npz({"Wemb.npy": npy("(4611686018427387904, 4)", FOUR)}), "its shape overflows"),
+    (npz({"Wemb.npy": npy("(2, 3)", FOUR)}), "does not fill the entry"),
+    (npz({"Wemb.npy": npy("(1, 2)", FOUR)}), "does not fill the entry"),
+    (npz({"Wemb.npy": npy("(2, 2)", FOUR)}, zipfile.ZIP_DEFLATED), "Wemb.npy is compressed"),
+    (npz({"Wemb.npy": npy("(2, 2)", FOUR)}).replace(b"PK\3\4", b"PK\3\5"), "not a whole ZIP archive"),
+]
+GRAPH = {"type": "transformer", "dim-emb": 2, "enc-depth": 1, "dec-depth": 1, "transformer-heads": 1,
+         "transformer-dim-ffn": 2}
+# an option, what the message must say
+OPTIONS = [
+    ({"type": "s2s"}, 'type "s2s" is not supported'),
+    ({"transformer-preprocess": "n"}, 'transformer-preprocess "n" is not supported, only ""'),
+    ({"transformer-decoder-autoreg": "rnn"}, 'transformer-decoder-autoreg "rnn"'),
+    ({"transformer-tied-layers": "\n  - 1\n  - 1"}, "transformer-tied-layers"),
+    ({"transformer-train-position-embeddings": "true"}, "transformer-train-position-embeddings"),
+    ({"dim-emb": "many"}, "dim-emb is missing"),
+    ({"enc-depth": None}, "enc-depth is missing"),
+]
+
+
+def graph(change):
+    text = "".join(f"{k}: {v}\n" for k, v in {**GRAPH, **change}.items() if v is not None).encode() + b"\0"
+    return {"special:model.yml.npy": npy(f"({len(text)},)", text, "'|i1'")}
+
+
+def npzs(tmp):
+    for i, (content, message) in enumerate(NPZS):
+        (tmp / "model.npz").write_bytes(content)
+        refused(f"npz {i} {content[:60]!r}", tmp, message)
+    words = {"Wemb.npy": npy("(2, 2)", FOUR)}
+    for change, message in [({}, "{")] + OPTIONS:
+        options = graph(change)
+        (tmp / "model.npz").write_bytes(npz({**words, **options}))
+        said = dump(tmp, "--config")
+        expect(f"options {change}", message if message in said else said, message)
+    options = graph({})
+    (tmp / "model.npz").write_bytes(npz({**words, **options}))
+    for text, message in ("beam-size: x\n", "decoder.yml: beam-size x"), ("beam-size: 4\nnormalize: 0\n", '"num_beams":4'):
+        (tmp / "decoder.yml").write_text(text)
+        said = dump(tmp, "--config")
+        expect(f"decoder.yml {text!r}", message if message in said else said, message)
+    (tmp / "decoder.yml").unlink()
+    for entries, message in (words, "no special:model.yml"), \
+            ({"Wemb.npy": npy("(4,)", FOUR), **options}, "embeddings of one vocabulary"), \
+            ({"encoder_Wemb.npy": npy("(2, 2)", FOUR), "decoder_Wemb.npy": npy("(4, 1)", FOUR), **options},
+             "embeddings of one vocabulary"):
+        (tmp / "model.npz").write_bytes(npz(entries))
+        said = dump(tmp, "--config")
+        expect(f"config of {list(entries)}", message if message in said else said, message)
+    (tmp / "model.npz").unlink()
+
+
 # ---- any format ----
 
 def damage(tmp):
@@ -331,14 +416,14 @@ def damage(tmp):
 
 
 FILES = ["pytorch/pytorch_model.bin", "pytorch-legacy/pytorch_model.bin", "pytorch-parameters/pytorch_model.bin",
-         "gguf-gpt2/model.gguf", "gguf-blocks/model.gguf"]
+         "gguf-gpt2/model.gguf", "gguf-blocks/model.gguf", "marian/model.npz"]
 
 
 def main():
     twins()
     carried()
     with tempfile.TemporaryDirectory() as tmp:
-        for part in (pickles, ggufs, damage):
+        for part in (pickles, ggufs, npzs, damage):
             part(pathlib.Path(tmp))
     for line in failures:
         print(line)
