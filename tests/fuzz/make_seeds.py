@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Writes seeds/fuzz_safetensors/bert.safetensors, the smallest model that fits fuzz_safetensors.c's config.json, and tiny
-sentencepiece models for fuzz_spm.
+"""Writes seeds/fuzz_safetensors/bert.safetensors, the smallest model that fits fuzz_safetensors.c's config.json, tiny
+sentencepiece models for fuzz_spm, and seeds/fuzz_weights: small files of tests/engine/weights behind the byte that
+fuzz_weights.c takes for their format.
 The other seeds are copies of files below tests/conformance/goldens and tests/tokenize/goldens, or written by hand."""
 import json
 import math
@@ -53,3 +54,10 @@ for name, kind in (("unigram", 1), ("bpe", 2), ("word", 3), ("char", 4)):
     out = pathlib.Path(__file__).parent / f"seeds/fuzz_spm/{name}.model"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(model)
+
+weights = pathlib.Path(__file__).parent.parent / "engine/weights"
+seeds = pathlib.Path(__file__).parent / "seeds/fuzz_weights"
+seeds.mkdir(exist_ok=True)
+for kind, name in enumerate(["pytorch-parameters/pytorch_model.bin", "gguf-blocks/model.gguf", "marian/model.npz"]):
+    (seeds / name.split("/")[0]).write_bytes(bytes([kind]) + (weights / name).read_bytes())
+(seeds / "pytorch-legacy").write_bytes(b"\0" + (weights / "pytorch-legacy/pytorch_model.bin").read_bytes())
