@@ -78,6 +78,8 @@ static void plan_memory(struct tm_engine *e)
     e->rows = TM_MAX(e->limits.batch_tokens, e->model.max_length);
     if (e->info.head == TM_HEAD_GENERATE) {
         e->positions = config_decoder_positions(&e->model.config);
+        if (!e->info.encoder_decoder)
+            e->positions = TM_MIN(e->positions, e->model.max_length);
         e->rows = TM_MAX(e->rows, TM_MAX(e->positions, e->limits.decode_rows));
         plan_pages(e);
     }

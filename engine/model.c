@@ -87,6 +87,10 @@ static enum tm_status read_config(struct model *m, const char *folder, const cha
 
 /* ---- opening ---- */
 
+/* A prompt's activations are planned for all of it at once, and rotary models may name 131,072
+ * positions: as many as this are planned for. */
+enum { ROTARY_MOST = 8192 };
+
 static enum tm_status open_with(struct model *m, const char *folder, const char *base,
                                 struct lora *lora, struct tm_err *err)
 {
@@ -95,6 +99,8 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
     if (s != TM_OK)
         return s;
     m->max_length = config_max_length(&m->config);
+    if (m->config.family->rotary)
+        m->max_length = TM_MIN(m->max_length, ROTARY_MOST);
     bool pooled = m->config.head == TM_HEAD_EMBEDDING;
     if (pooled) {
         s = modules_read(weights, m->arena, &m->modules, err);
