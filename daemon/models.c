@@ -3,8 +3,11 @@
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
+#include "tm_weights.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,24 +42,63 @@ static const char *model_name(const struct args *a)
 
 /* ---- list ---- */
 
+/* What a folder's weights are in, by the files that are there; NULL: no model. */
+static const char *weights_format(const char *folder)
+{
+    static const struct {
+        const char *pattern, *format;
+    } kinds[] = {
+        {"*.safetensors", "safetensors"},
+        {"*.safetensors.index.json", "safetensors"},
+        {"pytorch_model.bin", "pytorch"},
+        {"pytorch_model.bin.index.json", "pytorch"},
+        {"*.gguf", "gguf"},
+        {"*.npz", "marian"},
+        {"adapter_model.bin", "pytorch"},
+    };
+    struct dirent **entries = NULL;
+    int n = scandir(folder, &entries, NULL, alphasort);
+    size_t found = TM_COUNTOF(kinds);
+    for (int i = 0; i < n; i++) {
+        for (size_t k = 0; k < found; k++)
+            if (fnmatch(kinds[k].pattern, entries[i]->d_name, FNM_PERIOD) == 0)
+                found = k;
+        free(entries[i]);
+    }
+    free(entries);
+    return found < TM_COUNTOF(kinds) ? kinds[found].format : NULL;
+}
+
+static void list_entry(const char *dir, const char *name, bool json)
+{
+    char folder[8192];
+    snprintf(folder, sizeof folder, "%s/%s", dir, name);
+    const char *format = name[0] != '.' ? weights_format(folder) : NULL;
+    if (format == NULL)
+        return;
+    if (!json) {
+        printf("%-32s %-12s %s\n", name, format, folder);
+        return;
+    }
+    TM_CLEANUP(tm_buf_finish) struct tm_buf line = {.cap = 0};
+    tm_buf_puts(&line, "{\"name\":");
+    tm_buf_json_string(&line, name, strlen(name));
+    tm_buf_printf(&line, ",\"format\":\"%s\",\"folder\":", format);
+    tm_buf_json_string(&line, folder, strlen(folder));
+    if (tm_buf_puts(&line, "}"))
+        puts(line.data);
+}
+
 static enum exit_code list(const struct args *a)
 {
     char path[12288];
     tm_model_path(path, sizeof path);
-    bool json = args_has(a, "json");
     char *rest = NULL;
     for (char *dir = strtok_r(path, ":", &rest); dir != NULL; dir = strtok_r(NULL, ":", &rest)) {
         struct dirent **entries = NULL;
         int n = scandir(dir, &entries, NULL, alphasort);
         for (int i = 0; i < n; i++) {
-            char file[8192];
-            snprintf(file, sizeof file, "%s/%s/config.json", dir, entries[i]->d_name);
-            FILE *f = entries[i]->d_name[0] != '.' ? fopen(file, "re") : NULL;
-            if (f != NULL) {
-                fclose(f);
-                printf(json ? "{\"name\":\"%s\",\"folder\":\"%s/%s\"}\n" : "%-32s %s/%s\n",
-                       entries[i]->d_name, dir, entries[i]->d_name);
-            }
+            list_entry(dir, entries[i]->d_name, args_has(a, "json"));
             free(entries[i]);
         }
         free(entries);
@@ -114,15 +156,48 @@ static enum exit_code inspect(const struct args *a)
     return code;
 }
 
+/* What verify has read so far. */
+struct values {
+    char format[32], bad[192]; /* bad: the first tensor with a value that is no number */
+    int64_t n, at;
+};
+
+static bool look(void *arg, const struct tm_stored *t, int64_t first, const float *values, size_t n)
+{
+    struct values *v = arg;
+    snprintf(v->format, sizeof v->format, "%s", t->format);
+    v->n += (int64_t)n;
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(values[i])) {
+            snprintf(v->bad, sizeof v->bad, "%s", t->name);
+            v->at = first + (int64_t)i;
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Reads every stored value, also of tensors that the model's head does not use. */
 static enum exit_code verify(const struct args *a)
 {
     const char *name = model_name(a);
     struct tm_model *m = NULL;
+    struct values v = {.n = 0};
+    struct tm_err err = {0};
     if (name == NULL)
         return verb_fail(a, EXIT_USAGE, "say which model: models verify DIR");
     enum exit_code code = open_model(a, name, true, &m);
-    if (code == EXIT_OK)
-        printf("%s: ok, sha256 %s\n", name, m->sha256);
+    if (code == EXIT_OK) {
+        enum tm_status s = tm_weights_visit(m->folder, look, &v, &err);
+        if (s == TM_CANCELLED)
+            code = verb_fail(a, EXIT_NOINPUT, "%s: tensor %s: element %lld is no finite number",
+                             name, v.bad, (long long)v.at);
+        else if (s != TM_OK)
+            code = verb_fail_err(a, &err);
+        else
+            printf("%s: ok, %s, %lld values, sha256 %s\n", name, v.format, (long long)v.n,
+                   m->sha256);
+    }
     tm_model_close(m);
     return code;
 }

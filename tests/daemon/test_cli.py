@@ -81,7 +81,7 @@ class Models(Case):
         (box.folder / "not-a-model").mkdir()
         env = {"TEXTMILL_MODELS": str(box.folder), "XDG_DATA_HOME": "/nonexistent"}
         listed = self.expect(run("models", "list", "--json", env=env), OK).lines
-        self.assertEqual([m["name"] for m in listed], ["tiny"])
+        self.assertEqual([(m["name"], m["format"]) for m in listed], [("tiny", "safetensors")])
         facts = json.loads(self.expect(run("models", "inspect", "tiny", "--json", env=env), OK).out)
         self.assertEqual(facts["architecture"], "BertModel")
         self.assertEqual(facts["head"], "embedding")

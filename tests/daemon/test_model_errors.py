@@ -153,6 +153,15 @@ class BrokenModels(Case):
         self.assertIn("1 dead-lettered", done.err)
         self.assertEqual(box.reasons()["a.txt"]["code"], "E_MODEL")
 
+    def test_verify_reads_every_value(self):
+        box = self.box()
+        file = embedder(box.folder / "model") / "model.safetensors"
+        done = self.expect(run("models", "verify", box.folder / "model"), OK)
+        self.assertRegex(done.out, r": ok, safetensors, \d+ values, sha256 [0-9a-f]{64}\n")
+        no_numbers(file)
+        done = self.expect(run("models", "verify", box.folder / "model"), NOINPUT)
+        self.assertRegex(done.err, r"tensor \S+: element \d+ is no finite number")
+
     def test_an_adapter_without_its_base(self):
         box = self.pipeline("{ task: sentiment, model: ./model }")
         folder = box.folder / "model"

@@ -1,0 +1,47 @@
+/* Walks through all stored values of a folder, for those who check files (tm_weights.h).
+ *
+ * Called by the verbs of models, on their thread. */
+#include "tm_weights.h"
+#include "tensors.h"
+
+#include <stdlib.h>
+
+enum { BLOCK = 1 << 16 };
+
+static enum tm_status visit_tensor(const struct tensor_set *set, const struct tensor *t,
+                                   float *values, tm_stored_fn *visit, void *arg,
+                                   struct tm_err *err)
+{
+    const struct tm_stored stored = {tensors_format(set), tensors_file(set, t), t->name, t->dtype,
+                                     tensor_elements(t)};
+    if (t->type == TENSOR_OTHER)
+        return visit(arg, &stored, 0, values, 0) ? TM_OK : TM_CANCELLED;
+    for (int64_t at = 0; at < stored.elements; at += BLOCK) {
+        int64_t n = TM_MIN(stored.elements - at, (int64_t)BLOCK);
+        enum tm_status s = tensors_read(set, t, at, n, values, err);
+        if (s != TM_OK)
+            return s;
+        if (!visit(arg, &stored, at, values, (size_t)n))
+            return TM_CANCELLED;
+    }
+    return TM_OK;
+}
+
+enum tm_status tm_weights_visit(const char *folder, tm_stored_fn *visit, void *arg,
+                                struct tm_err *err)
+{
+    TM_CLEANUP(tensors_closep) struct tensor_set *set = NULL;
+    struct tm_err why = {TM_OK};
+    enum tm_status s = tensors_open(folder, "model", &set, &why);
+    if (s == TM_NOTFOUND)
+        s = tensors_open(folder, "adapter_model", &set, NULL);
+    if (s != TM_OK)
+        return tm_err_set(err, s, "%s", why.text);
+    float *values = malloc(BLOCK * sizeof *values);
+    if (values == NULL)
+        return tm_err_set(err, TM_NOMEM, "weights of %s", folder);
+    for (size_t i = 0; s == TM_OK && i < tensors_count(set); i++)
+        s = visit_tensor(set, tensors_at(set, i), values, visit, arg, err);
+    free(values);
+    return s;
+}

@@ -1,0 +1,21 @@
+/* The stored weights of a model folder, looked through without opening the model. */
+#ifndef TM_WEIGHTS_H
+#define TM_WEIGHTS_H
+
+#include "tm_base.h"
+
+struct tm_stored { /* one tensor; valid during the call */
+    const char *format, *file, *name, *dtype;
+    int64_t elements;
+};
+
+/* values: elements first … first + n - 1 as float32; n is 0, once, where the dtype is not read.
+ * false ends the walk with TM_CANCELLED. */
+typedef bool tm_stored_fn(void *arg, const struct tm_stored *t, int64_t first, const float *values,
+                          size_t n);
+/* Every tensor of the folder's weights in name order, an adapter's as well, in blocks. TM_NOTFOUND
+ * when there are none. */
+enum tm_status tm_weights_visit(const char *folder, tm_stored_fn *visit, void *arg,
+                                struct tm_err *err);
+
+#endif
