@@ -205,6 +205,9 @@ enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequenc
         if (seq->ids[i] < 0 || seq->ids[i] >= e->info.vocab_size)
             return tm_err_set(err, TM_BADINPUT, "id %d at %d is outside the vocabulary of %d",
                               seq->ids[i], i, e->info.vocab_size);
+    if (seq->guide != NULL) /* better than an answer that does not keep to it */
+        return tm_err_set(err, TM_UNSUPPORTED,
+                          "stop strings, choices and schemas are not followed by this engine");
     if (e->info.head == TM_HEAD_GENERATE) {
         struct tm_decoding d;
         return decoding_plan(e, seq, &d, err);

@@ -139,8 +139,8 @@ struct tm_sequence {
                                    the folder says. Decoder-only models have their prompt in ids. */
     int32_t n_decoder_ids;
     const struct tm_generation *generation; /* NULL: the folder's */
-    const struct tm_guide *guide;           /* or NULL */
-    struct tm_generated *generated;         /* (num_return_sequences) best first */
+    const struct tm_guide *guide;   /* NULL; any other is TM_UNSUPPORTED by tm_engine_fits */
+    struct tm_generated *generated; /* (num_return_sequences) best first */
 };
 
 struct tm_answer {
