@@ -58,7 +58,7 @@ class Once(Case):
         self.assertEqual(results["page.html"]["sentiment"]["title"].keys(), {"label", "score", "scores", "compound"})
         self.check_offsets(results.values())
 
-    def check_offsets(self, results):
+    def check_offsets(self, results, tasks=("summary", "sentiment")):
         for r in results:
             for start, end in r["sentences"]:
                 self.assertTrue(0 <= start < end <= len(r["text"]))
@@ -69,7 +69,7 @@ class Once(Case):
             self.assertAlmostEqual(sum(r["sentiment"]["scores"].values()), 1, places=5)
             self.assertEqual(r["sentiment"]["score"], max(r["sentiment"]["scores"].values()))
             self.assertGreater(r["usage"]["tokens_in"], 0)
-            self.assertEqual(set(r["models"]), {"summary", "sentiment"})
+            self.assertEqual(set(r["models"]), set(tasks))
             times = r["timing_ms"]
             self.assertGreaterEqual(times["total"], times["clean"] + times["tokenize"])
 
@@ -148,8 +148,8 @@ class Once(Case):
         self.assertEqual(done.code, 75, done.err)
         self.assertEqual(box.waiting(), ["a.txt"])
 
-    @unittest.skipUnless(find_model("all-MiniLM-L6-v2") and find_model("sentiment-en"),
-                         "no all-MiniLM-L6-v2 and sentiment-en in TEXTMILL_MODELS")
+    @unittest.skipUnless(all(map(find_model, ("all-MiniLM-L6-v2", "sentiment-en", "translate-en-es-small"))),
+                         "the default models are not all in TEXTMILL_MODELS")
     def test_the_quickstart_with_the_default_models(self):
         box = self.box()
         shutil.copytree(SOURCE / "docs/samples", box.spool, dirs_exist_ok=True)
@@ -157,7 +157,11 @@ class Once(Case):
         self.expect(box.once(), OK)
         results = box.results()
         self.assertEqual(len(results), 5 + len((SOURCE / "docs/samples/posts.jsonl").read_text().splitlines()))
-        self.check_offsets(results.values())
+        self.check_offsets(results.values(), tasks=("summary", "sentiment", "translation"))
+        for r in results.values():
+            for segment in r["translations"]["es"]["segments"]:
+                start, end = segment["src"]
+                self.assertTrue(0 <= start < end <= len(r["text"]))
         self.assertEqual({r["status"] for r in results.values()}, {"ok"})
 
 
