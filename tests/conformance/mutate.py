@@ -73,6 +73,8 @@ def blind(folder, file, name):
     architecture = config["architectures"][0]
     if re.search(r"(\.key|k_lin|attn\.k|pos_key_proj)\.bias$", name):
         return True
+    if "encoder_layers" in config and name.endswith("k_proj.bias"):  # rotary keys are another matter
+        return True
     terms = config.get("pos_att_type") or ""
     if "key_proj.bias" in name and "p2c" not in terms or "rel_embeddings" in name and not terms:
         return True
