@@ -1,5 +1,6 @@
 /* models: what a folder holds, whether it will run, and how fast it is on this machine. */
 #include "verbs.h"
+#include "pull.h"
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
@@ -326,14 +327,19 @@ static enum exit_code bench(const struct args *a)
 static const struct {
     const char *name;
     enum exit_code (*run)(const struct args *a);
-} actions[] = {{"list", list}, {"inspect", inspect}, {"verify", verify}, {"bench", bench}};
+} actions[] = {{"list", list},
+               {"inspect", inspect},
+               {"verify", verify},
+               {"pull", pull_model},
+               {"bench", bench}};
 
 static enum exit_code run(const struct args *a)
 {
     for (size_t i = 0; i < TM_COUNTOF(actions) && a->n_operands > 0; i++)
         if (strcmp(actions[i].name, a->operands[0]) == 0)
             return actions[i].run(a);
-    return verb_fail(a, EXIT_USAGE, "say what: list, inspect DIR, verify DIR or bench -m DIR");
+    return verb_fail(a, EXIT_USAGE,
+                     "say what: list, inspect DIR, verify DIR, pull ORG/NAME or bench -m DIR");
 }
 
 static const struct verb_option options[] = {
@@ -344,13 +350,19 @@ static const struct verb_option options[] = {
     {"threads", '\0', "N", "Workers; 0: one a core"},
     {"source-tokens", '\0', "A-B", "bench: lengths of the sequences (64)"},
     {"sequences", '\0', "N", "bench: how many sequences (192)"},
+    {"revision", '\0', "REVISION", "pull: branch, tag or commit (main)"},
+    {"include", '\0', "PATTERNS", "pull: files, separated by commas; default: what makes a model"},
+    {"local-dir", '\0', "DIR", "pull: the model's folder; default: NAME in the model path"},
+    {"token-file", '\0', "FILE", "pull: the hub's token (or HF_TOKEN_PATH)"},
     {0},
 };
 
 const struct verb verb_models = {
     .name = "models",
-    .operands = "list|inspect|verify|bench [DIR]",
-    .summary = "List models, say what a folder holds, whether it runs, and how fast it is here",
+    .operands = "list|inspect|verify|pull|bench [DIR|ORG/NAME]",
+    .summary = "List models, say what a folder holds, whether it runs, how fast it is; fetch one",
+    .details = "pull takes ORG/NAME from the hub that HF_ENDPOINT names, or the URL of a plain "
+               "folder.\nHF_HUB_OFFLINE=1 forbids it.",
     .options = options,
     .run = run,
 };

@@ -49,4 +49,4 @@ need_build() {
 
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libxml2-dev libjansson-dev libicu-dev
     libyaml-dev zlib1g-dev libzstd-dev libbrotli-dev libssl-dev librdkafka-dev libsystemd-dev libmicrohttpd-dev
-    libpcre2-dev python3 python3-venv ca-certificates unzip)
+    libcurl4-openssl-dev libpcre2-dev python3 python3-venv ca-certificates unzip)
