@@ -1,5 +1,6 @@
 /* models: what a folder holds, whether it will run, and how fast it is on this machine. */
 #include "verbs.h"
+#include "inspect.h"
 #include "pull.h"
 #include "tm_engine.h"
 #include "tm_pipeline.h"
@@ -12,12 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const head_names[TM_HEAD_COUNT] = {
-    [TM_HEAD_EMBEDDING] = "embedding",        [TM_HEAD_SEQUENCE] = "sequence-classification",
-    [TM_HEAD_TOKEN] = "token-classification", [TM_HEAD_SPAN] = "question-answering",
-    [TM_HEAD_GENERATE] = "generation",
-};
 
 static enum exit_code open_model(const struct args *a, const char *name, bool tokenizer,
                                  struct tm_model **ret_model)
@@ -107,55 +102,7 @@ static enum exit_code list(const struct args *a)
     return EXIT_OK;
 }
 
-/* ---- inspect, verify ---- */
-
-static void print_info(const struct tm_model *m, bool json)
-{
-    const struct tm_engine_info *i = tm_engine_info(m->engine);
-    if (json) {
-        printf(
-            "{\"name\":\"%s\",\"folder\":\"%s\",\"architecture\":\"%s\",\"family\":\"%s\",\"head\":"
-            "\"%s\",\"hidden_size\":%d,\"max_length\":%d,\"vocab_size\":%d,\"labels\":[",
-            m->name, m->folder, i->architecture, i->family, head_names[i->head], i->hidden_size,
-            i->max_length, i->vocab_size);
-        struct tm_buf label = {.cap = 0};
-        for (int32_t k = 0; k < i->n_labels; k++) {
-            tm_buf_clear(&label);
-            tm_buf_json_string(&label, i->labels[k], strlen(i->labels[k]));
-            printf("%s%s", k > 0 ? "," : "", label.data);
-        }
-        tm_buf_finish(&label);
-        printf("],\"weight_bytes\":%zu,\"tokenizer\":%s,\"device\":\"%s\",\"precision\":\"%s\","
-               "\"isa\":\"%s\",\"threads\":%d,\"sha256\":\"%s\"}\n",
-               i->weight_bytes, m->tok != NULL ? "true" : "false", i->device, i->precision, i->isa,
-               i->threads, m->sha256);
-        return;
-    }
-    printf("folder:        %s\narchitecture:  %s\nfamily:        %s\nhead:          %s\nhidden "
-           "size:   %d\nlongest input: %d tokens\nvocabulary:    %d\n",
-           m->folder, i->architecture, i->family, head_names[i->head], i->hidden_size,
-           i->max_length, i->vocab_size);
-    for (int32_t k = 0; k < i->n_labels; k++)
-        printf("%s%s%s", k == 0 ? "labels:        " : ", ", i->labels[k],
-               k + 1 == i->n_labels ? "\n" : "");
-    printf("weights:       %.1f MiB\ntokenizer:     %s\nruns on:       %s, %s, %s, %d "
-           "workers\nsha256:        %s\n",
-           (double)i->weight_bytes / (1 << 20), m->tok != NULL ? "yes" : "none", i->device,
-           i->precision, i->isa, i->threads, m->sha256);
-}
-
-static enum exit_code inspect(const struct args *a)
-{
-    const char *name = model_name(a);
-    struct tm_model *m = NULL;
-    if (name == NULL)
-        return verb_fail(a, EXIT_USAGE, "say which model: models inspect DIR");
-    enum exit_code code = open_model(a, name, false, &m);
-    if (code == EXIT_OK)
-        print_info(m, args_has(a, "json"));
-    tm_model_close(m);
-    return code;
-}
+/* ---- verify ---- */
 
 /* What verify has read so far. */
 struct values {
@@ -328,7 +275,7 @@ static const struct {
     const char *name;
     enum exit_code (*run)(const struct args *a);
 } actions[] = {{"list", list},
-               {"inspect", inspect},
+               {"inspect", inspect_model},
                {"verify", verify},
                {"pull", pull_model},
                {"bench", bench}};
@@ -348,6 +295,7 @@ static const struct verb_option options[] = {
     {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
     {"precision", '\0', "PRECISION", "auto or float32"},
     {"threads", '\0', "N", "Workers; 0: one a core"},
+    {"batch-tokens", '\0', "N", "inspect: memory for batches of so many tokens (2048)"},
     {"source-tokens", '\0', "A-B", "bench: lengths of the sequences (64)"},
     {"sequences", '\0', "N", "bench: how many sequences (192)"},
     {"revision", '\0', "REVISION", "pull: branch, tag or commit (main)"},

@@ -7,9 +7,10 @@
 struct tm_stored { /* one tensor; valid during the call */
     const char *format, *file, *name, *dtype;
     int64_t elements;
+    bool read; /* the dtype is one whose values can be read */
 };
 
-/* values: elements first … first + n - 1 as float32; n is 0, once, where the dtype is not read.
+/* values: elements first … first + n - 1 as float32; n is 0, once, where they are not read.
  * false ends the walk with TM_CANCELLED. */
 typedef bool tm_stored_fn(void *arg, const struct tm_stored *t, int64_t first, const float *values,
                           size_t n);
@@ -17,5 +18,8 @@ typedef bool tm_stored_fn(void *arg, const struct tm_stored *t, int64_t first, c
  * when there are none. */
 enum tm_status tm_weights_visit(const char *folder, tm_stored_fn *visit, void *arg,
                                 struct tm_err *err);
+/* The same by the files' directories alone, without a value: n is 0. */
+enum tm_status tm_weights_list(const char *folder, tm_stored_fn *visit, void *arg,
+                               struct tm_err *err);
 
 #endif

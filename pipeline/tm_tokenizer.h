@@ -110,6 +110,8 @@ bool tm_tokenizer_is_special(const struct tm_tokenizer *t, int32_t id);
 void tm_tokenizer_subwords(const struct tm_tokenizer *t, const char *text, size_t n,
                            const struct tm_encoding *e, uint8_t *ret_subword);
 
+/* The kind of the model: "WordPiece", "BPE", "Unigram", "WordLevel", or "SentencePiece Unigram". */
+const char *tm_tokenizer_kind(const struct tm_tokenizer *t);
 /* The default chat template, a Jinja text, and the name of the file that has it
  * (chat_template.jinja or tokenizer_config.json); NULL: there is none. Borrowed. */
 const char *tm_tokenizer_chat_template(const struct tm_tokenizer *t, const char **ret_file);

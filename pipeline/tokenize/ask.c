@@ -57,6 +57,11 @@ const char *tm_tokenizer_chat_template(const struct tm_tokenizer *t, const char 
     return t->config.chat_template.s;
 }
 
+const char *tm_tokenizer_kind(const struct tm_tokenizer *t)
+{
+    return t->model.kind;
+}
+
 size_t tm_tokenizer_max_length(const struct tm_tokenizer *t)
 {
     return t->config.max_length;

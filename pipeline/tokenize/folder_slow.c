@@ -181,6 +181,7 @@ enum tm_status tok_open_bpe(struct tm_tokenizer *t, const struct files *f, struc
     const struct family *family = t->config.family;
     enum cut cut = family != NULL && family->cut != CUT_NONE ? family->cut : CUT_GPT2;
     t->model.encode = tok_bpe_encode;
+    t->model.kind = "BPE";
     t->model.unk_id = -1;
     enum tm_status s = read_vocab(t, f->vocab_json, err);
     if (s == TM_OK)

@@ -336,6 +336,7 @@ enum tm_status tok_model_read(struct reader *r, void *unused, struct tm_err *err
     const struct model_row *row = (const void *)c;
     struct model *m = &r->t->model;
     m->encode = row->encode;
+    m->kind = row->c.name;
     m->unk_id = -1;
     s = tok_read_fields(r, row->c.name, row->c.fields, m, err);
     if (s == TM_OK && m->encode == tok_unigram_encode && m->unk_id >= (int32_t)m->vocab.n_ids)

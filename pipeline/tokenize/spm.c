@@ -202,16 +202,20 @@ static enum tm_status build_map(struct tm_tokenizer *t, struct spm *s, const str
 
 static void set_model(struct tm_tokenizer *t, struct spm *s, const struct spm_file *f)
 {
-    static enum tm_status (*const ways[])(const struct model *, const char *, size_t, size_t,
-                                          struct tm_encoding *, struct tm_err *) = {
-        [SPM_UNIGRAM] = tok_unigram_encode,
-        [SPM_BPE] = tok_bpe_encode,
-        [SPM_WORD] = tok_spm_word_encode,
-        [SPM_CHAR] = tok_bpe_encode,
+    static const struct {
+        const char *kind;
+        enum tm_status (*encode)(const struct model *, const char *, size_t, size_t,
+                                 struct tm_encoding *, struct tm_err *);
+    } ways[] = {
+        [SPM_UNIGRAM] = {"SentencePiece Unigram", tok_unigram_encode},
+        [SPM_BPE] = {"SentencePiece BPE", tok_bpe_encode},
+        [SPM_WORD] = {"SentencePiece word", tok_spm_word_encode},
+        [SPM_CHAR] = {"SentencePiece char", tok_bpe_encode},
     };
     struct model *m = &t->model;
     m->spm = s;
-    m->encode = ways[s->type];
+    m->encode = ways[s->type].encode;
+    m->kind = ways[s->type].kind;
     m->byte_fallback = f->byte_fallback;
     t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = tok_spm_normalize, .spm = s};
 }

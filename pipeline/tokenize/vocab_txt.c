@@ -90,6 +90,7 @@ enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, stru
     t->decoders[t->n_decoders++] =
         (struct decoder){.apply = tok_decoder_wordpiece, .prefix = {"##", 2}, .cleanup = true};
     t->model.encode = tok_wordpiece_encode;
+    t->model.kind = "WordPiece";
     t->model.unk_token = c->specials[TM_SPECIAL_UNK].content;
     t->model.prefix = (struct str){"##", 2};
     t->model.max_chars = 100;

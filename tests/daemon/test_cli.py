@@ -1,7 +1,10 @@
 """The command line: help of every verb, usage errors, the pages made from the table of keys."""
 import json
+import math
+import shutil
+import struct
 
-from harness import OK, USAGE, Case, embedder, main, run
+from harness import NOINPUT, OK, USAGE, Case, embedder, main, run
 
 VERBS = ["run", "once", "check", "extract", "tokenize", "infer", "models", "config", "version", "completion"]
 
@@ -36,7 +39,7 @@ class CommandLine(Case):
             (["infer"], "-m DIR"),
             (["infer", "-m", "x", "--threads", "many"], "--threads takes a whole number"),
             (["infer", "-m", "x", "--threads=-1"], "from 0 to 1024"),
-            (["models"], "list, inspect DIR, verify DIR or bench"),
+            (["models"], "list, inspect DIR, verify DIR, pull ORG"),
             (["models", "inspect"], "models inspect DIR"),
             (["models", "polish", "x"], "list, inspect DIR"),
             (["config"], "example, schema or reference"),
@@ -85,10 +88,49 @@ class Models(Case):
         facts = json.loads(self.expect(run("models", "inspect", "tiny", "--json", env=env), OK).out)
         self.assertEqual(facts["architecture"], "BertModel")
         self.assertEqual(facts["head"], "embedding")
-        self.assertTrue(facts["tokenizer"])
+        self.assertEqual(facts["tokenizer"]["kind"], "WordLevel")
         self.assertEqual(len(facts["sha256"]), 64)
+        self.assertEqual((facts["runs"], facts["format"], facts["dtypes"]), (True, "safetensors", ["F16"]))
+        data = (box.folder / "tiny/model.safetensors").read_bytes()
+        header = json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]])
+        header.pop("__metadata__", None)
+        self.assertEqual(facts["parameters"], sum(math.prod(t["shape"]) for t in header.values()))
+        # Memory grows with the batch that is asked for.
+        small, large = (json.loads(run("models", "inspect", "tiny", "--json", "--threads", "1", "--batch-tokens", n,
+                                       env=env).out)["pool_bytes"] for n in ("64", "4096"))
+        self.assertLess(small, large)
         done = self.expect(run("models", "verify", box.folder / "tiny"), OK)
         self.assertIn(facts["sha256"], done.out)
+
+    def test_inspect_says_what_it_can_of_a_broken_folder(self):
+        box = self.box()
+        tiny = embedder(box.folder / "tiny")
+
+        def inspect():
+            done = run("models", "inspect", tiny, "--json")
+            return done.code, json.loads(done.out)
+
+        config = json.loads((tiny / "config.json").read_text())
+        (tiny / "config.json").write_text(json.dumps({**config, "model_type": "perceptron", "architectures": ["P"]}))
+        code, facts = inspect()
+        self.assertEqual((code, facts["runs"], facts["tokenizer"]["kind"]), (NOINPUT, False, "WordLevel"))
+        self.assertIn("perceptron", facts["error"])
+        self.assertGreater(facts["parameters"], 0)
+        (tiny / "config.json").write_text(json.dumps(config))
+        (tiny / "tokenizer.json").write_text("{")
+        code, facts = inspect()
+        self.assertEqual((code, facts["runs"], facts["tokenizer"]), (NOINPUT, False, None))
+        self.assertIn("tokenizer.json", facts["tokenizer_error"])
+        (tiny / "tokenizer.json").unlink()
+        code, facts = inspect()
+        self.assertEqual((code, facts["runs"], facts["tokenizer"]), (OK, True, None))
+        weights = tiny / "model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:-1])
+        code, facts = inspect()
+        self.assertEqual((code, facts["runs"], facts["format"]), (NOINPUT, False, None))
+        self.assertIn("model.safetensors", facts["error"])
+        shutil.rmtree(tiny)
+        self.expect(run("models", "inspect", tiny), NOINPUT)
 
     def test_bench_prints_one_object(self):
         box = self.box()
