@@ -64,7 +64,7 @@ struct model {
     enum tm_status (*encode)(const struct model *m, const char *word, size_t n, size_t n_chars,
                              struct tm_encoding *e, struct tm_err *err);
     const char *kind; /* "WordPiece", as tokenizer.json calls it */
-    uint64_t serial; /* tells this model's words from others' in a cache */
+    uint64_t serial;  /* tells this model's words from others' in a cache */
     struct vocab vocab;
     struct str unk_token;
     struct str prefix;     /* WordPiece, BPE: continuing_subword_prefix */
