@@ -107,8 +107,8 @@
     X("kafka.properties", kafka_properties, MAP, "", 0, 0, "", "",                                 \
       "Further properties of librdkafka by its own names, for all connections")                    \
     X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu", "", "Where models run")      \
-    X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32", "",                \
-      "Arithmetic of models")                                                                      \
+    X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32|bf16|int8", "",      \
+      "Arithmetic of models; auto: float32, or bf16 where the processor is faster with it")        \
     X("engine.threads", engine_threads, INT, "0", 0, 1024, "", "threads",                          \
       "Engine workers; 0: one a core that this process may use")                                   \
     X("engine.batch_tokens", engine_batch_tokens, INT, "2048", 16, 1048576, "", "tokens",          \

@@ -100,7 +100,7 @@ static void log_models(struct tm_models *ms)
         const struct tm_engine_info *info = tm_engine_info(m->engine);
         tm_log(TM_LOG_INFO, "model opened", TM_S("model", m->name),
                TM_S("architecture", info->architecture), TM_S("device", info->device),
-               TM_S("precision", info->precision), TM_S("isa", info->isa),
+               TM_S("precision", info->precision), TM_S("isa", info->isa), TM_S("gemm", info->gemm),
                TM_I("workers", info->threads), TM_S("sha256", m->sha256));
     }
 }

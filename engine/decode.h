@@ -30,7 +30,7 @@ struct kv {
     int32_t *free;
     int32_t n_free;
 };
-size_t kv_page_bytes(const struct config *c);
+size_t kv_page_bytes(const struct model *m);
 enum tm_status kv_create(const struct tm_engine *e, struct kv *kv, struct tm_err *err);
 void kv_destroy(struct kv *kv, const struct tm_engine *e); /* zeroed or created */
 /* The row's pages for positions 0 … n - 1, all or none; false: there are not enough. */

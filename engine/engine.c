@@ -44,8 +44,9 @@ static enum tm_status fill_info(struct tm_engine *e, const char *folder, struct 
         .head = c->head,
         .problem = c->problem,
         .device = m->device,
-        .precision = "float32",
+        .precision = m->precision->name,
         .isa = m->isa,
+        .gemm = m->backend->ops.gemm_variant,
         .threads = e->limits.threads,
         .vocab_size = c->vocab_size,
         .hidden_size = c->head == TM_HEAD_EMBEDDING ? m->programs.main.out_cols : c->hidden_size,
@@ -68,7 +69,7 @@ static void plan_pages(struct tm_engine *e)
     int64_t each =
         (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
     size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : memory_allowed() / 4;
-    int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model.config));
+    int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model));
     e->pages = (int32_t)TM_MIN(TM_MAX(room, 1), e->limits.decode_rows * each);
 }
 
@@ -99,7 +100,6 @@ static void plan_memory(struct tm_engine *e)
 static enum tm_status open_workers(struct tm_engine *e, struct tm_err *err)
 {
     int32_t n = e->limits.threads;
-    const struct config *c = &e->model.config;
     e->workers = calloc((size_t)n, sizeof *e->workers);
     if (e->workers == NULL)
         return tm_err_set(err, TM_NOMEM, "%d workers", n);
@@ -107,7 +107,8 @@ static enum tm_status open_workers(struct tm_engine *e, struct tm_err *err)
     for (int32_t i = 0; s == TM_OK && i < n; i++)
         s = worker_init(&e->workers[i], e, err);
     e->info.pool_bytes =
-        (size_t)n * (e->slab_bytes + (size_t)e->pages * (e->pages > 0 ? kv_page_bytes(c) : 0));
+        (size_t)n *
+        (e->slab_bytes + (size_t)e->pages * (e->pages > 0 ? kv_page_bytes(&e->model) : 0));
     return s;
 }
 
@@ -115,9 +116,6 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
                               const char *precision, const struct tm_engine_limits *limits,
                               struct tm_engine **ret_engine, struct tm_err *err)
 {
-    if (strcmp(precision, "auto") != 0 && strcmp(precision, "float32") != 0)
-        return tm_err_set(err, TM_UNSUPPORTED, "precision %s is not supported, float32 is",
-                          precision);
     TM_CLEANUP(closep) struct tm_engine *e = calloc(1, sizeof *e);
     if (e == NULL)
         return tm_err_set(err, TM_NOMEM, "model %s", folder);
@@ -130,7 +128,7 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
         e->limits.queue = defaults.queue;
     if (e->limits.decode_rows <= 0)
         e->limits.decode_rows = defaults.decode_rows;
-    enum tm_status s = model_open(folder, base, device, &e->model, err);
+    enum tm_status s = model_open(folder, base, device, precision, &e->model, err);
     if (s == TM_OK)
         s = fill_info(e, folder, err);
     if (s == TM_OK) {

@@ -10,11 +10,11 @@ static int32_t pages_of(int32_t positions)
     return (positions + TM_KV_PAGE - 1) / TM_KV_PAGE;
 }
 
-size_t kv_page_bytes(const struct config *c)
+size_t kv_page_bytes(const struct model *m)
 {
-    const struct stack s = config_decoder(c);
+    const struct stack s = config_decoder(&m->config);
     return (size_t)s.layers * 2 * (size_t)s.kv_heads * TM_KV_PAGE * (size_t)s.head_dim *
-           sizeof(float);
+           tm_dtype_size(m->precision->cache);
 }
 
 static enum tm_status make_pool(const struct tm_engine *e, struct kv *kv, struct tm_err *err)
@@ -23,7 +23,7 @@ static enum tm_status make_pool(const struct tm_engine *e, struct kv *kv, struct
     const struct stack s = config_decoder(&e->model.config);
     int64_t cols = 2 * (int64_t)s.kv_heads * TM_KV_PAGE * s.head_dim;
     kv->pool = (struct tm_kv_pool){
-        .data = {.dtype = TM_F32,
+        .data = {.dtype = e->model.precision->cache,
                  .rows = (int64_t)s.layers * e->pages,
                  .cols = cols,
                  .stride = cols},
@@ -33,7 +33,7 @@ static enum tm_status make_pool(const struct tm_engine *e, struct kv *kv, struct
         .positions = TM_KV_PAGE,
         .head_dim = s.head_dim,
     };
-    size_t bytes = (size_t)e->pages * kv_page_bytes(&e->model.config);
+    size_t bytes = (size_t)e->pages * kv_page_bytes(&e->model);
     kv->pool.data.data = b->dev.alloc(b, bytes);
     return kv->pool.data.data != NULL
                ? TM_OK

@@ -25,7 +25,8 @@ static const struct {
     {"blas", 0, true},
 };
 
-static enum tm_status open_backend(struct model *m, const char *device, struct tm_err *err)
+static enum tm_status open_backend(struct model *m, const char *device, const char *precision,
+                                   struct tm_err *err)
 {
     for (size_t i = 0; i < TM_COUNTOF(devices); i++) {
         if (strcmp(devices[i].name, device) != 0)
@@ -35,6 +36,10 @@ static enum tm_status open_backend(struct model *m, const char *device, struct t
             return tm_err_set(err, TM_UNSUPPORTED, "this machine has no %s", device);
         m->device = devices[i].blas ? "blas" : "cpu";
         m->isa = devices[i].blas ? "blas" : tm_isa_name(mask & tm_cpu_isa());
+        enum tm_status s =
+            precision_find(precision, devices[i].blas ? 0 : mask, &m->precision, err);
+        if (s != TM_OK)
+            return s;
         return devices[i].blas ? tm_backend_blas(&m->backend, err)
                                : tm_backend_cpu(mask, &m->backend, err);
     }
@@ -110,7 +115,8 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
     struct weights_source source = {.config = &m->config,
                                     .modules = pooled ? &m->modules : NULL,
                                     .folder = weights,
-                                    .lora = base != NULL ? lora : NULL};
+                                    .lora = base != NULL ? lora : NULL,
+                                    .dtype = m->precision->weights};
     if (s == TM_OK)
         s = weights_load(&source, m->backend, &m->weights, err);
     if (s == TM_OK)
@@ -122,14 +128,14 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
 }
 
 enum tm_status model_open(const char *folder, const char *base, const char *device,
-                          struct model *ret_model, struct tm_err *err)
+                          const char *precision, struct model *ret_model, struct tm_err *err)
 {
     struct model *m = ret_model;
     struct lora lora = {.set = NULL};
     *m = (struct model){.arena = tm_arena_create(ARENA_MOST)};
     if (m->arena == NULL)
         return tm_err_set(err, TM_NOMEM, "model %s", folder);
-    enum tm_status s = open_backend(m, device, err);
+    enum tm_status s = open_backend(m, device, precision, err);
     if (s == TM_OK)
         s = open_with(m, folder, base, &lora, err);
     lora_finish(&lora);

@@ -2,6 +2,7 @@
 #ifndef ENGINE_MODEL_H
 #define ENGINE_MODEL_H
 
+#include "precision.h"
 #include "program.h"
 
 struct model {
@@ -14,11 +15,12 @@ struct model {
     struct tm_generation generation; /* the folder's */
     int32_t max_length;
     const char *device, *isa; /* as resolved */
+    const struct precision *precision;
 };
 
 /* As tm_engine_open. model_finish() afterwards, on failure too. */
 enum tm_status model_open(const char *folder, const char *base, const char *device,
-                          struct model *ret_model, struct tm_err *err);
+                          const char *precision, struct model *ret_model, struct tm_err *err);
 void model_finish(struct model *m); /* zeroed or opened */
 
 #endif

@@ -41,6 +41,7 @@ struct tm_engine_info {
     enum tm_head head;
     enum tm_problem problem;
     const char *device, *precision, *isa; /* resolved: "cpu", "float32", "avx512" */
+    const char *gemm; /* the kernels chosen: "float32 avx512, bfloat16 avx512bf16, …" */
     int32_t threads;
     int32_t vocab_size;
     int32_t hidden_size;     /* width of the vectors; for TM_HEAD_EMBEDDING after 2_Dense, if any */
@@ -58,7 +59,8 @@ struct tm_engine_info {
 /* Opens config.json, model.safetensors (or its shards), and a PEFT adapter when the folder holds
  * adapter_config.json: then `base` is the folder of the base model (else NULL) and the adapter is
  * merged into the weights. device "auto" | "cpu" (the best instruction set), or for tests "ref" |
- * "avx2" | "avx512" | "blas"; precision "auto" | "float32".
+ * "avx2" | "avx512" | "blas"; precision "auto" | "float32" |
+ * "bf16" | "int8".
  * A missing, unknown or misshapen tensor is TM_MODEL and named. TM_NOTFOUND when the folder or a
  * file of it is not there. */
 enum tm_status tm_engine_open(const char *folder, const char *base, const char *device,

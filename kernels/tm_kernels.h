@@ -371,6 +371,9 @@ uint32_t tm_cpu_isa(void);
 /* Of the best set: "ref", "avx2", "avxvnni", "avx512", "avx512vnni", "avx512bf16", "neon",
  * "dotprod", "i8mm", "bf16". */
 const char *tm_isa_name(uint32_t mask);
+/* Do bfloat16 dot products run faster than float32 ones on this processor, with the sets in mask?
+ * Having them is not enough: some take twice the time. */
+bool tm_cpu_fast_bf16(uint32_t mask);
 
 /* The CPU backend. mask 0: the reference alone; else the best variants within mask and
  * tm_cpu_isa(). Never fails for want of an instruction set. */

@@ -312,13 +312,20 @@ static enum tm_status load_part(struct loader *l, const struct tensor_row *row, 
     return s == TM_OK && bias != NULL ? load_bias(l, row, layer, rows, bias, err) : s;
 }
 
-/* Packs w (rows, cols) and keeps the bias behind it in host memory. */
-static enum tm_status keep_linear(struct loader *l, struct linear *lin, float *w, int64_t rows,
-                                  int64_t cols, bool has_bias, const char *name, struct tm_err *err)
+/* A head's layers cost nothing and decide everything: they stay float32. */
+static enum tm_dtype dtype_of(const struct loader *l, enum slot slot)
+{
+    return slot >= SLOT_HEAD_0 && slot <= SLOT_HEAD_2 ? TM_F32 : l->from->dtype;
+}
+
+/* Packs w (rows, cols) and keeps the bias that lies behind it. */
+static enum tm_status keep_linear(struct loader *l, struct linear *lin, enum tm_dtype as, float *w,
+                                  int64_t rows, int64_t cols, bool has_bias, const char *name,
+                                  struct tm_err *err)
 {
     struct tm_backend *b = l->w->backend;
     struct tm_tensor view = {w, TM_F32, rows, cols, cols, NULL};
-    enum tm_status s = b->dev.pack(b, &view, TM_F32, &lin->weight, err);
+    enum tm_status s = b->dev.pack(b, &view, as, &lin->weight, err);
     if (s != TM_OK)
         return tm_err_set(err, s, "tensor %s: %s", name, tm_status_text(s));
     l->w->bytes += b->dev.weight_bytes(lin->weight);
@@ -349,8 +356,8 @@ static enum tm_status load_linear(struct loader *l, const struct tensor_row *row
         at += part;
     }
     return s != TM_OK ? s
-                      : keep_linear(l, &slot_at(l, row, layer)->linear, w, rows, cols, has_bias,
-                                    row->name, err);
+                      : keep_linear(l, &slot_at(l, row, layer)->linear, dtype_of(l, row->slot), w,
+                                    rows, cols, has_bias, row->name, err);
 }
 
 /* DeBERTa's convolution as a matrix over its taps. */
@@ -374,8 +381,8 @@ static enum tm_status load_conv(struct loader *l, const struct tensor_row *row, 
     }
     free(read);
     return s != TM_OK ? s
-                      : keep_linear(l, &weights_at(l->w, row->slot, 0)->linear, w, rows, wide, true,
-                                    row->name, err);
+                      : keep_linear(l, &weights_at(l->w, row->slot, 0)->linear,
+                                    dtype_of(l, row->slot), w, rows, wide, true, row->name, err);
 }
 
 static bool applies(struct loader *l, const struct tensor_row *row, int32_t layer)
@@ -416,5 +423,5 @@ enum tm_status rows_load_dense(struct loader *l, const char *name, int64_t rows,
     if (w == NULL)
         return tm_err_set(err, TM_NOMEM, "weights");
     enum tm_status s = load_part(l, &row, 0, rows, cols, w, bias ? w + rows * cols : NULL, err);
-    return s == TM_OK ? keep_linear(l, ret, w, rows, cols, bias, name, err) : s;
+    return s == TM_OK ? keep_linear(l, ret, TM_F32, w, rows, cols, bias, name, err) : s;
 }

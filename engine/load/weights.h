@@ -32,6 +32,7 @@ struct weights_source { /* what a model is made of */
     const struct modules *modules; /* NULL unless the head is an embedding */
     const char *folder;            /* of the base model, and of its modules */
     const struct lora *lora;       /* NULL: no adapter */
+    enum tm_dtype dtype;           /* of linear layers; heads are float32 */
 };
 
 /* Loads every tensor of the family's rows and head. A missing, unknown or misshapen tensor is

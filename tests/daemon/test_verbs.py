@@ -109,7 +109,7 @@ class InferIds(Case):
         cases = [c for c in golden(name) if "skip" not in c]
         given = [c["ids"] if not c.get("n_first") else
                  {"ids": c["ids"][:c["n_first"]], "pair_ids": c["ids"][c["n_first"]:]} for c in cases]
-        got = self.expect(run("infer", "--ids", "-m", GOLDENS / name, stdin=lines(*given)), OK).lines
+        got = self.expect(run("infer", "--ids", "--precision", "float32", "-m", GOLDENS / name, stdin=lines(*given)), OK).lines
         self.assertEqual(len(got), len(cases))
         return zip(got, cases)
 
