@@ -52,16 +52,13 @@ def one(model, ids, decoder_ids, options):
     return out
 
 
-def strip(sequence, prompt, eos, pad):
-    """Without the padding behind the first eos that was generated, or behind what is there."""
+def strip(sequence, prompt, eos):
+    """Without the padding behind the first eos that was generated."""
     eos = eos if isinstance(eos, list) else [eos]
     for i in range(prompt, len(sequence)):
         if sequence[i] in eos:
             return sequence[:i + 1]
-    end = len(sequence)
-    while end > prompt and sequence[end - 1] == pad:
-        end -= 1
-    return sequence[:end]
+    return sequence
 
 
 def answers(model, cases, vocab, generator):
@@ -80,9 +77,8 @@ def answers(model, cases, vocab, generator):
         config = model.generation_config
         prompt = (len(ids) if not model.config.is_encoder_decoder else
                   len(decoder_ids) if decoder_ids else 1)
-        pad = config.pad_token_id if config.pad_token_id is not None else -1
         line = {"ids": ids, "options": options, "sequences": [
-            strip(s, prompt, config.eos_token_id, pad) for s in out.sequences.tolist()]}
+            strip(s, prompt, config.eos_token_id) for s in out.sequences.tolist()]}
         if decoder_ids is not None:
             line["decoder_ids"] = decoder_ids
         if out.get("sequences_scores") is not None:
@@ -95,7 +91,8 @@ def write(folder, lines):
     (folder / "generate.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-# What every family is asked: source lengths, and each option turned once.
+# What every family is asked, each option turned once; and what is asked of all in the committed
+# goldens.
 BEAMS = {"num_beams": 4, "max_length": 18}
 OPTIONS = (
     {"max_length": 24},
@@ -121,4 +118,11 @@ OPTIONS = (
     {"max_length": 24, "bad_words_ids": [[7], [8, 9], [50], [51], [52], [53, 54, 55]]},
     {**BEAMS, "bad_words_ids": [[n] for n in range(60, 120)]},
     {"num_beams": 7, "max_length": 12, "length_penalty": 1.2},
+)
+CORE = (
+    {"max_length": 24},
+    BEAMS,
+    {**BEAMS, "length_penalty": 0.3, "early_stopping": "never", "num_return_sequences": 3},
+    {"max_length": 24, "repetition_penalty": 1.4, "no_repeat_ngram_size": 2},
+    {**BEAMS, "min_new_tokens": 9, "max_new_tokens": 14, "early_stopping": True},
 )
