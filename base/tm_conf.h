@@ -201,6 +201,11 @@
       "summary, extractive: target length in sentences; 0: go by words")                           \
     X("words", words, INT, "0", 0, 100000, "", "words",                                            \
       "summary, extractive: target length in words; 0: go by sentences")                           \
+    X("policy", policy, ENUM, "lead", 0, 0, "lead|head_tail|extract_then_abstract|map_reduce", "", \
+      "summary, model that generates: what it reads of a text that is too long for it")            \
+    X("unfaithful", unfaithful, ENUM, "flag", 0, 0, "flag|keep|extract", "",                       \
+      "summary, model that generates: a summary with numbers or names that the text has not is "   \
+      "flagged, kept or replaced by the text's own sentences")                                     \
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
       "sentiment: tokens that neighbouring windows of a long text share")                          \
     X("from", from, STR, "", 0, 0, "", "",                                                         \
