@@ -59,6 +59,13 @@
       "Deepest nesting of a parsed page")                                                          \
     X("clean.max_ms", clean_max_ms, INT, "5000", 10, 3600000, "", "ms",                            \
       "Most time spent on cleaning one document")                                                  \
+    X("dedup.policy", dedup_policy, ENUM, "off", 0, 0, "off|keep|skip|reuse-result", "",           \
+      "A document that says what an earlier one said: not looked for; marked and processed; "      \
+      "marked and not given to models; marked and given the other one's text and results")         \
+    X("dedup.similarity", dedup_similarity, REAL, "0.75", 0, 1, "", "",                            \
+      "Share of word 5-grams in common from which it is a duplicate")                              \
+    X("dedup.documents", dedup_documents, INT, "65536", 16, 16777216, "", "documents",             \
+      "Documents that new ones are compared with, the last ones; each takes about 1 KB")           \
     X("sink.files.path", sink_files_path, PATH, "", 0, 0, "", "", "Folder for the results")        \
     X("sink.files.layout", sink_files_layout, ENUM, "auto", 0, 0, "auto|document|jsonl", "",       \
       "One JSON file a document, or one JSONL file an input file; auto follows the input")         \

@@ -146,6 +146,11 @@ struct tm_doc {
     size_t n_runs;
     struct tm_cleaning cleaning;
 
+    /* de-duplication, tm_dedup.h */
+    const struct tm_duplicate *duplicate; /* NULL: it is none */
+    uint64_t ticket;                      /* order of arrival in the pipeline */
+    uint64_t dedup_number;                /* of its entry in the window; 0: it has none */
+
     /* tasks: one slot a configured task, by index; see struct tm_task_ops */
     struct tm_task_run *task_runs;
     size_t n_task_runs;
@@ -158,6 +163,7 @@ struct tm_doc {
     uint32_t attempts;     /* deaths of the process on it so far */
     const char *output;
     size_t output_len;                                  /* the line to store, without newline */
+    size_t shared_start, shared_end; /* bytes of it that a duplicate may have too; equal: none */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
     uint32_t tokens_in, tokens_out;
 };
@@ -392,7 +398,7 @@ struct tm_runner_status {
     size_t waiting_for_delivery; /* … of which are at their end */
     double oldest_seconds;       /* how long the oldest of them has been there */
     bool draining, alone;        /* alone: documents are run one by one to find a guilty one */
-    struct tm_stage_status stages[4];
+    struct tm_stage_status stages[5];
     size_t n_stages;
 };
 
