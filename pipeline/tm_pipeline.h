@@ -92,6 +92,13 @@ struct tm_removed {
     int32_t count;
 };
 
+/* Personal data that was redacted: what stands in its place now. */
+struct tm_pii {
+    const char *type; /* "EMAIL_ADDRESS", … */
+    struct tm_span span;
+    double score;
+};
+
 /* Audit of cleaning, schema 6.2 `cleaning`. */
 struct tm_cleaning {
     const char *method; /* "landmark", "baseline", "text", … */
@@ -102,6 +109,8 @@ struct tm_cleaning {
     uint32_t mojibake_fixed; /* stretches of text that had been misread on their way */
     const struct tm_removed *removed;
     size_t n_removed;
+    const struct tm_pii *pii;
+    size_t n_pii;
     const char *const *flags;
     size_t n_flags; /* "bidi_controls", "depth_capped", … */
 };
@@ -162,7 +171,7 @@ struct tm_doc {
     const char *err_stage; /* stage that failed it */
     uint32_t attempts;     /* deaths of the process on it so far */
     const char *output;
-    size_t output_len;                                  /* the line to store, without newline */
+    size_t output_len;               /* the line to store, without newline */
     size_t shared_start, shared_end; /* bytes of it that a duplicate may have too; equal: none */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
     uint32_t tokens_in, tokens_out;
@@ -198,6 +207,8 @@ const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len);
 
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);
+/* HMAC with SHA-256 (RFC 2104), likewise. */
+void tm_hmac_hex(const void *key, size_t key_len, const void *bytes, size_t n, char out[65]);
 /* Of a stream: create, update, finish (frees). */
 struct tm_sha256;
 struct tm_sha256 *tm_sha256_create(void);

@@ -163,6 +163,12 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
     }
     tm_buf_putc(b, ']');
     put_strings(b, "flags", c->flags, c->n_flags);
+    for (size_t i = 0; i < c->n_pii; i++) {
+        const struct tm_pii *p = &c->pii[i];
+        tm_buf_printf(b, "%s{\"type\":\"%s\",\"start\":%u,\"end\":%u,\"score\":%.6g}%s",
+                      i == 0 ? ",\"pii\":[" : ",", p->type, p->span.cp_start, p->span.cp_end,
+                      p->score, i + 1 == c->n_pii ? "]" : "");
+    }
     tm_buf_putc(b, '}');
 }
 
