@@ -43,12 +43,19 @@ enum tm_status answer_write(struct worker *w, struct tm_engine *e, int32_t slot)
     for (int32_t i = 0; s == TM_OK && i < g->num_return_sequences; i++) {
         struct tm_generated *to = &entry->seq.generated[i];
         s = read_row(w, e, slot + i, search, to);
+        if (s == TM_OK && i > 0 && to->n_ids == 0 && entry->seq.guide != NULL) {
+            to->finish_reason = TM_FINISH_NONE; /* it has fewer answers */
+            continue;
+        }
         if (s == TM_OK &&
             to->n_ids <= how->prompt) /* nothing came out: no number among the scores */
             s = TM_MODEL;
         if (!search)
             to->score = 0;
         to->finish_reason = finish_of(how, to->ids, to->n_ids);
+        if (to->finish_reason == TM_FINISH_LENGTH &&
+            guided_completes(w->decoder, e, slot, to->ids, to->n_ids))
+            to->finish_reason = TM_FINISH_STOP;
         entry->n_new += to->n_ids - how->prompt;
     }
     return s;
