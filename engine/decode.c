@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-static const float FAR_OFF =
-    -1e9F; /* the score of what is not there, as in Hugging Face's search */
-
 /* ---- memory ---- */
 
 static void *carve(char *base, size_t *used, size_t bytes)
@@ -136,6 +133,7 @@ static enum tm_status put(struct worker *w, const struct tm_engine *e, void *to,
 static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, int32_t slot,
                                  const struct tm_sequence *seq)
 {
+    static const float far_off = DECODE_FAR_OFF;
     struct decoder *d = w->decoder;
     const struct tm_decoded *x = &d->decoded;
     const struct tm_decoding *how = &d->host_decoding[slot];
@@ -156,8 +154,8 @@ static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, in
             const void *from;
             size_t bytes;
         } parts[] = {
-            {&x->running[r], b == 0 ? (const void *)d->zeros : &FAR_OFF, sizeof(float)},
-            {&x->finished_scores[r], &FAR_OFF, sizeof(float)},
+            {&x->running[r], b == 0 ? (const void *)d->zeros : &far_off, sizeof(float)},
+            {&x->finished_scores[r], &far_off, sizeof(float)},
             {&x->parent[r], d->zeros, sizeof(int32_t)},
             {&x->finished_lengths[r], d->zeros, sizeof(int32_t)},
             {&x->ended[r], d->zeros, 1},

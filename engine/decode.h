@@ -13,6 +13,9 @@ enum {
     DECODE_EOS = 16,   /* most ids that end a sequence */
 };
 
+/* The score of what is not there, as in Hugging Face's search. */
+#define DECODE_FAR_OFF (-1e9F)
+
 struct decode_slot {
     int32_t entry;  /* -1: no sequence begins at this row */
     int32_t rows;   /* beams */
