@@ -5,9 +5,9 @@
  *
  * Each folder holds a model (an adapter: its base model in base/) and golden.jsonl, one sequence a
  * line: {"ids", "n_first", "skip", "out"}, or generate.jsonl with {"ids", "decoder_ids", "options",
- * "sequences", "sequences_scores"} (generation.c), and may hold layers.jsonl (layers.c). Without --device every backend of this machine
- * is tried. Prints the worst error of each folder and backend; 1 if one is past the tolerance or a
- * label differs. make_goldens.py made the folders. */
+ * "sequences", "sequences_scores"} (generation.c), and may hold layers.jsonl (layers.c). Without
+ * --device every backend of this machine is tried. Prints the worst error of each folder and
+ * backend; 1 if one is past the tolerance or a label differs. make_goldens.py made the folders. */
 #include "conformance.h"
 
 #include <dirent.h>
