@@ -38,7 +38,7 @@ static void rule_mask(const struct tm_guide *g, const void *state, uint32_t *bit
 {
     const struct guided_case *c = g->self;
     int64_t last = *(const int32_t *)state;
-    for (int64_t v = 0; v < 311; v++)
+    for (int64_t v = 0; v < GUIDED_VOCABULARY; v++)
         if (v == 2 ? !c->eos : ((last + 2) * 7919 + v * 104729) % 1000 >= c->share)
             bits[v / 32] &= ~(1u << (v % 32));
 }
