@@ -1,3 +1,4 @@
+/* models bench: how fast a model is on this machine. */
 #ifndef DAEMON_MODELS_BENCH_H
 #define DAEMON_MODELS_BENCH_H
 
