@@ -14,6 +14,7 @@ struct candidate {
 struct beam_step {
     const int32_t *ids;
     const float *scores;
+    const uint8_t *stops; /* nullptr: only eos ids end a beam */
     int32_t k;
     const struct tm_decoding *decoding;
     struct tm_decoded d;
@@ -54,7 +55,8 @@ static __device__ void merge(const struct beam_step &a, const struct search &s)
             const float sum = a.scores[at] + a.d.running[s.state + b];
             if (from >= 0 && !(sum > best.sum))
                 continue;
-            best = {sum, b, a.ids[at], ends(s.how, a.ids[at])};
+            best = {sum, b, a.ids[at],
+                    ends(s.how, a.ids[at]) || (a.stops != nullptr && a.stops[at] != 0)};
             from = b;
         }
         if (from >= 0)
@@ -201,8 +203,13 @@ static __global__ void beam_kernel(struct beam_step a)
 
 enum tm_status cuda_beam_step(struct tm_stream *stream, const struct tm_beam_args *args)
 {
-    const struct beam_step a = {args->ids,      args->scores,   args->k,
-                                args->decoding, *args->decoded, ancestry_or_none(args->ancestry),
+    const struct beam_step a = {args->ids,
+                                args->scores,
+                                args->stops,
+                                args->k,
+                                args->decoding,
+                                *args->decoded,
+                                ancestry_or_none(args->ancestry),
                                 *args->step};
     /* k is at least twice the beams of every slot that searches. */
     const size_t shared = search_shared(args->k, TM_MAX(1, args->k / 2));

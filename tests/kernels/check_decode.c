@@ -36,6 +36,7 @@ struct world {
     float *bias;
     uint32_t *masks;
     uint8_t masked[SLOTS * BEAMS];
+    uint8_t *stops; /* (rows, k) candidates that a guide ends at; NULL: no guide */
 };
 
 static struct tm_decoded decoded_of(struct state *s)
@@ -186,6 +187,7 @@ static void world_free(struct world *w)
     grid_free(&w->x);
     free(w->bias);
     free(w->masks);
+    free(w->stops);
     free(w);
 }
 
@@ -290,7 +292,8 @@ static void step_all(struct rig rig, struct world *w, struct state *state,
 {
     struct tm_decoded decoded = decoded_of(state);
     struct tm_ancestry ancestry = ancestry_of(state);
-    struct tm_beam_args beam = {ids, scores, w->k, w->how, &decoded, &ancestry, step};
+    const uint8_t *stops = w->stops != NULL ? w->stops + (int64_t)row * w->k : NULL;
+    struct tm_beam_args beam = {ids, scores, w->k, w->how, &decoded, &ancestry, step, stops};
     struct tm_sample_args sample = {logits_args(w, rig.b == now.b ? w->now : w->ref, &decoded),
                                     &decoded, &ancestry};
     if (ids != NULL) {
@@ -315,6 +318,10 @@ static void one_step(int32_t vocabulary, bool sampled)
     struct tm_decoded decoded = decoded_of(&w->state);
     struct tm_topk_args args = {logits_args(w, w->now, &decoded), w->k, ids, scores};
     ok(now.b->ops.logits_topk(now.s, &w->x.t, &args));
+    if (!sampled && vocabulary % 2 == 0 && (w->stops = malloc((size_t)(rows * w->k))) == NULL)
+        fail("no memory");
+    for (int64_t i = 0; w->stops != NULL && i < rows * w->k; i++)
+        w->stops[i] = between(0, 5) == 0;
     step_all(ref, w, &expected, &w->step, sampled ? NULL : ids, scores, &w->x.t, 0);
     step_all(now, w, &together, &w->step, sampled ? NULL : ids, scores, &w->x.t, 0);
     digest(&together, sizeof together);
