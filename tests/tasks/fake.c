@@ -37,6 +37,21 @@ const char *fake_word(int32_t id)
     return id >= FIRST_WORD && id < FIRST_WORD + n_words ? words[id - FIRST_WORD] : NULL;
 }
 
+struct fake_model fake_generator(const char *name, int32_t max_length,
+                                 const struct tm_generation *generation,
+                                 enum tm_status (*generate)(const struct tm_sequence *seq))
+{
+    return (struct fake_model){.name = name,
+                               .info = {.head = TM_HEAD_GENERATE,
+                                        .threads = 1,
+                                        .max_length = max_length,
+                                        .encoder_decoder = true,
+                                        .generation = generation,
+                                        .device = "cpu",
+                                        .precision = "float32"},
+                               .generate = generate};
+}
+
 void fake_reset(void)
 {
     for (int32_t i = 0; i < n_words; i++)
@@ -51,6 +66,13 @@ void fake_reset(void)
     fake_batch = 8;
     fake_newest_first = false;
     memset(fake_models, 0, sizeof fake_models);
+}
+
+int fake_tear_down(void **state)
+{
+    (void)state;
+    fake_reset();
+    return 0;
 }
 
 /* ---- tokenizer ---- */

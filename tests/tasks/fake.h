@@ -10,6 +10,7 @@
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
 
+#include <jansson.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
@@ -38,7 +39,13 @@ extern struct fake_seen *fake_seen;
 extern size_t fake_n_seen;
 extern size_t fake_opened; /* engines */
 
+/* A model with an encoder and a decoder. */
+struct fake_model fake_generator(const char *name, int32_t max_length,
+                                 const struct tm_generation *generation,
+                                 enum tm_status (*generate)(const struct tm_sequence *seq));
+
 void fake_reset(void);
+int fake_tear_down(void **state);  /* of a test: fake_reset() */
 const char *fake_word(int32_t id); /* NULL for special tokens */
 int32_t fake_word_id(const char *word);
 
@@ -68,5 +75,8 @@ void fake_close(struct fake_pipeline *p);
 void fake_plan(struct fake_pipeline *p, struct tm_doc *doc);
 /* Plans, runs every round to its end. Fails the test when the document does not come back. */
 void fake_run(struct fake_pipeline *p, struct tm_doc **doc);
+/* Opens, runs, and gives the first task's result; fails the test where there is none. */
+const json_t *fake_answer(struct fake_pipeline *p, const char *const *entries, struct tm_doc **doc);
+void fake_end(struct fake_pipeline *p, struct tm_doc *doc); /* of what fake_answer began */
 
 #endif

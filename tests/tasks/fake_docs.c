@@ -123,3 +123,18 @@ void fake_run(struct fake_pipeline *p, struct tm_doc **doc)
     tm_infer_destroy(in);
     *doc = out;
 }
+
+const json_t *fake_answer(struct fake_pipeline *p, const char *const *entries, struct tm_doc **doc)
+{
+    struct tm_err err = {0};
+    assert_int_equal(fake_open(p, entries, &err), TM_OK);
+    fake_run(p, doc);
+    assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
+    return (*doc)->task_runs[0].result;
+}
+
+void fake_end(struct fake_pipeline *p, struct tm_doc *doc)
+{
+    tm_doc_destroy(doc);
+    fake_close(p);
+}

@@ -42,22 +42,7 @@ static int set_up(void **state)
     (void)state;
     adds = NULL;
     ends = TM_FINISH_STOP;
-    fake_models[0] = (struct fake_model){.name = "writer",
-                                         .info = {.head = TM_HEAD_GENERATE,
-                                                  .threads = 1,
-                                                  .max_length = MAX_LENGTH,
-                                                  .encoder_decoder = true,
-                                                  .generation = &plain,
-                                                  .device = "cpu",
-                                                  .precision = "float32"},
-                                         .generate = first_words};
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
+    fake_models[0] = fake_generator("writer", MAX_LENGTH, &plain, first_words);
     return 0;
 }
 
@@ -66,17 +51,7 @@ static const json_t *run(struct fake_pipeline *p, const char *policy, const char
 {
     const char *const entries[] = {"task", "summary",    "model",    "writer", "policy",
                                    policy, "unfaithful", unfaithful, NULL,     NULL};
-    struct tm_err err = {0};
-    assert_int_equal(fake_open(p, entries, &err), TM_OK);
-    fake_run(p, doc);
-    assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
-    return (*doc)->task_runs[0].result;
-}
-
-static void end(struct fake_pipeline *p, struct tm_doc *doc)
-{
-    tm_doc_destroy(doc);
-    fake_close(p);
+    return fake_answer(p, entries, doc);
 }
 
 /* n sentences of ten words: "s0 are the words of one sentence number zero here." */
@@ -124,7 +99,7 @@ static void a_short_text_is_its_own_summary(void **state)
     const json_t *r = run(&p, "lead", "flag", &doc);
     assert_string_equal(string_of(r, "method"), "whole");
     assert_int_equal(fake_n_seen, 0);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_text_that_fits_is_read_whole(void **state)
@@ -143,7 +118,7 @@ static void a_text_that_fits_is_read_whole(void **state)
         assert_true(coverage(r) == 1);
         assert_int_equal(doc->n_warnings, 0);
         assert_int_equal(fake_n_seen, i + 1);
-        end(&p, doc);
+        fake_end(&p, doc);
     }
 }
 
@@ -158,7 +133,7 @@ static void lead_reads_the_beginning_and_says_so(void **state)
     assert_int_equal(json_array_size(json_object_get(r, "sentences_used")), 7);
     assert_int_equal(doc->n_warnings, 1);
     assert_string_equal(doc->warnings[0].code, "W_TRUNCATED");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void head_tail_reads_both_ends(void **state)
@@ -168,7 +143,7 @@ static void head_tail_reads_both_ends(void **state)
     struct tm_doc *doc = sentences(20);
     run(&p, "head_tail", "flag", &doc);
     assert_string_equal(seen(0), "0,1,2,16,17,18,19");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* The sentences about the harbour are what most of the text is about; they stay in their order. */
@@ -191,7 +166,7 @@ static void extract_reads_what_says_most(void **state)
     for (const char *s = "13579"; *s != '\0'; s++)
         assert_non_null(strchr(seen(0), *s));
     assert_null(strchr(seen(0), '8'));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void map_reduce_reads_everything(void **state)
@@ -215,7 +190,7 @@ static void map_reduce_reads_everything(void **state)
     assert_int_equal(fake_n_seen, chunks + 1); /* the summaries fit into one */
     assert_int_equal(strncmp(seen(chunks), "0,", 2), 0);
     assert_true(coverage(r) == 1);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* A model that says as much as it reads makes nothing shorter: an end all the same. */
@@ -229,7 +204,7 @@ static void map_reduce_ends_without_progress(void **state)
         "mm nn oo pp qq rr ss tt uu vv ww xx yy zz";
     const json_t *r = run(&p, "map_reduce", "keep", &doc);
     assert_non_null(strstr(string_of(r, "text"), "yy zz s"));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_cut_summary_ends_with_a_sentence(void **state)
@@ -247,7 +222,7 @@ static void a_cut_summary_ends_with_a_sentence(void **state)
         const json_t *r = run(&p, "lead", "flag", &doc);
         assert_string_equal(string_of(r, "text"), cases[i].text);
         assert_true(json_is_true(json_object_get(r, "truncated")));
-        end(&p, doc);
+        fake_end(&p, doc);
     }
 }
 
@@ -266,7 +241,7 @@ static void what_the_text_has_not_is_named(void **state)
     assert_int_equal(json_integer_value(json_object_get(year, "end")), 45);
     assert_true(json_real_value(json_object_get(faith, "score")) < 0.5);
     assert_string_equal(doc->warnings[0].code, "W_UNFAITHFUL");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void an_unfaithful_summary_may_be_replaced(void **state)
@@ -280,7 +255,7 @@ static void an_unfaithful_summary_may_be_replaced(void **state)
     assert_string_equal(string_of(r, "method"), "fallback");
     assert_int_equal(json_array_size(json_object_get(r, "sentences_used")), 3);
     assert_null(strstr(string_of(r, "text"), "1987"));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_model_that_goes_on_with_a_text_is_refused(void **state)
@@ -297,7 +272,7 @@ static void a_model_that_goes_on_with_a_text_is_refused(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_short_text_is_its_own_summary),
         T(a_text_that_fits_is_read_whole),

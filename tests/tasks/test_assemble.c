@@ -43,13 +43,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 /* A stage made for one document; sink.text as given. */
 static void assemble(struct tm_doc *doc, const char *with_text)
 {
@@ -318,7 +311,7 @@ static void equal_documents_give_equal_bytes(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(the_line_is_as_documented),         T(unknown_members_are_left_out),
         T(a_name_that_is_not_utf8_is_mended), T(meta_comes_back_as_it_went_in),

@@ -35,13 +35,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 static const char *const one_task[] = {"task", "sentiment", "stride", "0", NULL, NULL};
 static const char *const two_tasks[] = {"task",    "sentiment", "stride", "0",  NULL, "task",
                                         "summary", "sentences", "1",      NULL, NULL};
@@ -343,7 +336,7 @@ static void the_report_names_each_document_once(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(a_short_document_overtakes_a_long_one),
         T(a_full_engine_is_only_a_delay),

@@ -22,13 +22,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 static void tasks_have_default_models_and_share_them(void **state)
 {
     (void)state;
@@ -111,7 +104,7 @@ static void the_path_has_the_environment_first(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define T(name) cmocka_unit_test_setup_teardown(name, set_up, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(tasks_have_default_models_and_share_them),
         T(a_missing_model_is_looked_for_by_name),

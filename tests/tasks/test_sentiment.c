@@ -62,28 +62,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 /* The result of the one task on doc, which goes away with it. */
 static const json_t *run(struct fake_pipeline *p, const char *stride, struct tm_doc **doc)
 {
     const char *const entries[] = {"task", "sentiment", "stride", stride, NULL, NULL};
-    struct tm_err err = {0};
-    assert_int_equal(fake_open(p, entries, &err), TM_OK);
-    fake_run(p, doc);
-    assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
-    return (*doc)->task_runs[0].result;
-}
-
-static void end(struct fake_pipeline *p, struct tm_doc *doc)
-{
-    tm_doc_destroy(doc);
-    fake_close(p);
+    return fake_answer(p, entries, doc);
 }
 
 static double number(const json_t *o, const char *key)
@@ -164,7 +147,7 @@ static void scores_go_by_name_not_by_place(void **state)
     assert_near(number(scores, "negative"), 0.2);
     assert_near(number(scores, "neutral"), 0.2);
     assert_near(number(r, "compound"), 0.4);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void two_labels_leave_neutral_at_zero(void **state)
@@ -178,7 +161,7 @@ static void two_labels_leave_neutral_at_zero(void **state)
     assert_label(r, "negative", 0.75);
     assert_near(number(json_object_get(r, "scores"), "neutral"), 0);
     assert_near(number(r, "compound"), -0.5);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* ---- windows ---- */
@@ -244,7 +227,7 @@ static void long_text_is_windowed(void **state)
         if (cases[i].shared == 0) /* each token counts once: the share of the whole text */
             assert_near(mean, 10.0 / LONG);
         assert_near(number(r, "coverage"), 1);
-        end(&p, doc);
+        fake_end(&p, doc);
         fake_reset();
         set_model(plain, 3);
     }
@@ -263,7 +246,7 @@ static void one_sentence_is_not_run_twice(void **state)
     assert_int_equal(json_array_size(sentences), 1);
     assert_label(json_array_get(sentences, 0), "positive", 0.6);
     assert_int_equal(number(json_array_get(sentences, 0), "i"), 0);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* A sentence that gives no token has no line of its own; the others keep their numbers. */
@@ -281,7 +264,7 @@ static void each_sentence_has_its_label(void **state)
     assert_label(json_array_get(sentences, 1), "negative", 1);
     assert_int_equal(number(json_array_get(sentences, 0), "i"), 0);
     assert_int_equal(number(json_array_get(sentences, 1), "i"), 2);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void title_is_its_own_text(void **state)
@@ -296,10 +279,10 @@ static void title_is_its_own_text(void **state)
     assert_label(title, "negative", 0.6);
     assert_near(number(json_object_get(title, "scores"), "neutral"), 0.4);
     assert_near(number(title, "compound"), -0.6);
-    end(&p, doc);
+    fake_end(&p, doc);
     doc = fake_text("p1 u1");
     assert_null(json_object_get(run(&p, "0", &doc), "title"));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* Nothing to judge is an error, not a label: the title does not stand in for the text. */
@@ -316,20 +299,20 @@ static void text_without_tokens_fails(void **state)
     assert_int_equal(doc->task_runs[0].err.status, TM_EMPTY);
     assert_null(doc->task_runs[0].result);
     assert_int_equal(fake_n_seen, 0);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(models_with_such_labels_are_taken, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(scores_go_by_name_not_by_place, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(two_labels_leave_neutral_at_zero, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(long_text_is_windowed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(one_sentence_is_not_run_twice, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(each_sentence_has_its_label, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(title_is_its_own_text, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(text_without_tokens_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(models_with_such_labels_are_taken, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(scores_go_by_name_not_by_place, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(two_labels_leave_neutral_at_zero, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(long_text_is_windowed, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(one_sentence_is_not_run_twice, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(each_sentence_has_its_label, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(title_is_its_own_text, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(text_without_tokens_fails, set_up, fake_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,29 +32,12 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 static const json_t *run(struct fake_pipeline *p, const char *sentences, const char *words,
                          struct tm_doc **doc)
 {
     const char *const entries[] = {"task",  "summary", "sentences", sentences,
                                    "words", words,     NULL,        NULL};
-    struct tm_err err = {0};
-    assert_int_equal(fake_open(p, entries, &err), TM_OK);
-    fake_run(p, doc);
-    assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
-    return (*doc)->task_runs[0].result;
-}
-
-static void end(struct fake_pipeline *p, struct tm_doc *doc)
-{
-    tm_doc_destroy(doc);
-    fake_close(p);
+    return fake_answer(p, entries, doc);
 }
 
 static const char *text_of(const json_t *r)
@@ -90,7 +73,7 @@ static void within_target_is_the_text_itself(void **state)
         assert_string_equal(json_string_value(json_object_get(r, "method")), "whole");
         assert_string_equal(used(r), "0 1 2");
         assert_int_equal(fake_n_seen, 0); /* no model is asked */
-        end(&p, doc);
+        fake_end(&p, doc);
     }
 }
 
@@ -105,7 +88,7 @@ static void central_sentences_in_the_texts_order(void **state)
     assert_string_equal(json_string_value(json_object_get(r, "style")), "extractive");
     assert_string_equal(used(r), "0 1");
     assert_string_equal(text_of(r), "b b b b c a a a b d");
-    end(&p, doc);
+    fake_end(&p, doc);
     doc = fake_text("d d d d d|a a a b c|a a b c d|c c c c b|a a a b d");
     r = run(&p, "3", "0", &doc);
     size_t n = json_array_size(json_object_get(r, "sentences_used"));
@@ -115,7 +98,7 @@ static void central_sentences_in_the_texts_order(void **state)
         assert_true(json_integer_value(json_array_get(list, i - 1)) <
                     json_integer_value(json_array_get(list, i)));
     }
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* The last sentence says most: it is taken first, alone where one is wanted. */
@@ -126,7 +109,7 @@ static void the_last_sentence_may_win(void **state)
     struct tm_doc *doc = fake_text("c c c c c|b b b b b|d d d d d|a b c d e|a b c d e e");
     const json_t *r = run(&p, "1", "0", &doc);
     assert_string_equal(used(r), "3");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void words_are_a_limit(void **state)
@@ -138,12 +121,12 @@ static void words_are_a_limit(void **state)
     const json_t *r = run(&p, "3", "13", &doc);
     assert_in_range(json_array_size(json_object_get(r, "sentences_used")), 1, 2);
     assert_in_range(strlen(text_of(r)), 9, 2 * 13 - 1); /* words of one letter */
-    end(&p, doc);
+    fake_end(&p, doc);
     /* No sentence is that short: the best one all the same, never nothing. */
     doc = fake_text("a b c d e f g|a b c d e f|h h h h h");
     r = run(&p, "3", "2", &doc);
     assert_int_equal(json_array_size(json_object_get(r, "sentences_used")), 1);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void headings_and_scraps_are_no_candidates(void **state)
@@ -158,14 +141,14 @@ static void headings_and_scraps_are_no_candidates(void **state)
     struct tm_doc *doc = fake_doc(paragraphs);
     const json_t *r = run(&p, "4", "0", &doc);
     assert_string_equal(used(r), "2 3 5");
-    end(&p, doc);
+    fake_end(&p, doc);
     /* Where nothing else is there, they are better than nothing. */
     static const struct fake_paragraph scraps[] = {
         {TM_BLOCK_HEADING, "a a a a a a"}, {TM_BLOCK_P, "b b|c c"}, {TM_BLOCK_P, NULL}};
     doc = fake_doc(scraps);
     r = run(&p, "2", "0", &doc);
     assert_int_equal(json_array_size(json_object_get(r, "sentences_used")), 2);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_repeated_sentence_is_taken_once(void **state)
@@ -175,12 +158,12 @@ static void a_repeated_sentence_is_taken_once(void **state)
     struct tm_doc *doc = fake_text("a a a b c|a a a b c|a a a b c|b b c c d|d d d e e");
     const json_t *r = run(&p, "2", "0", &doc);
     assert_string_equal(used(r), "0 3");
-    end(&p, doc);
+    fake_end(&p, doc);
     /* Rather a short summary than one that repeats itself. */
     doc = fake_text("a a a b c|a a a b c|a a a b c|a a a b c");
     r = run(&p, "2", "0", &doc);
     assert_string_equal(used(r), "0");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* The middle sentence is longer than the model takes: all of its words are read, and its vector is
@@ -200,7 +183,7 @@ static void a_long_sentence_is_windowed(void **state)
     assert_string_equal(fake_word(fake_seen[3].ids[1]), "c1");
     assert_int_equal(fake_seen[3].n, 3);
     assert_string_equal(used(r), "1");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void text_without_tokens_fails(void **state)
@@ -213,20 +196,22 @@ static void text_without_tokens_fails(void **state)
     assert_int_equal(fake_open(&p, entries, &err), TM_OK);
     fake_run(&p, &doc);
     assert_int_equal(doc->task_runs[0].err.status, TM_EMPTY);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(within_target_is_the_text_itself, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(central_sentences_in_the_texts_order, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(the_last_sentence_may_win, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(words_are_a_limit, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(headings_and_scraps_are_no_candidates, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_repeated_sentence_is_taken_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_long_sentence_is_windowed, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(text_without_tokens_fails, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(within_target_is_the_text_itself, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(central_sentences_in_the_texts_order, set_up,
+                                        fake_tear_down),
+        cmocka_unit_test_setup_teardown(the_last_sentence_may_win, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(words_are_a_limit, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(headings_and_scraps_are_no_candidates, set_up,
+                                        fake_tear_down),
+        cmocka_unit_test_setup_teardown(a_repeated_sentence_is_taken_once, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(a_long_sentence_is_windowed, set_up, fake_tear_down),
+        cmocka_unit_test_setup_teardown(text_without_tokens_fails, set_up, fake_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

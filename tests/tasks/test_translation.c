@@ -35,22 +35,7 @@ static enum tm_status backwards(const struct tm_sequence *seq)
 static int set_up(void **state)
 {
     (void)state;
-    fake_models[0] = (struct fake_model){.name = "translate-en-es-small",
-                                         .info = {.head = TM_HEAD_GENERATE,
-                                                  .threads = 1,
-                                                  .max_length = MAX_LENGTH,
-                                                  .encoder_decoder = true,
-                                                  .generation = &plain,
-                                                  .device = "cpu",
-                                                  .precision = "float32"},
-                                         .generate = backwards};
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
+    fake_models[0] = fake_generator("translate-en-es-small", MAX_LENGTH, &plain, backwards);
     return 0;
 }
 
@@ -58,17 +43,7 @@ static const json_t *run(struct fake_pipeline *p, struct tm_doc **doc)
 {
     static const char *const entries[] = {"task", "translation", "to", "es",
                                           "from", "en",          NULL, NULL};
-    struct tm_err err = {0};
-    assert_int_equal(fake_open(p, entries, &err), TM_OK);
-    fake_run(p, doc);
-    assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
-    return (*doc)->task_runs[0].result;
-}
-
-static void end(struct fake_pipeline *p, struct tm_doc *doc)
-{
-    tm_doc_destroy(doc);
-    fake_close(p);
+    return fake_answer(p, entries, doc);
 }
 
 static const char *text_of(const json_t *r)
@@ -109,7 +84,7 @@ static void sentences_one_by_one_in_their_places(void **state)
     assert_memory_equal(text_of(r) + from, "eerht .ruof", 11);
     from = json_integer_value(json_array_get(json_object_get(third, "src"), 0));
     assert_memory_equal(doc->text + from, "three four.", 11);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void code_numbers_addresses_and_the_targets_language_are_copied(void **state)
@@ -128,7 +103,7 @@ static void code_numbers_addresses_and_the_targets_language_are_copied(void **st
                                     "los gatos que el perro\n\neht dne");
     assert_int_equal(fake_n_seen, 1);
     assert_true(has_flag(r, 2, "same_language"));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void nothing_to_translate_asks_no_model(void **state)
@@ -139,7 +114,7 @@ static void nothing_to_translate_asks_no_model(void **state)
     const json_t *r = run(&p, &doc);
     assert_string_equal(text_of(r), "12 34");
     assert_int_equal(fake_n_seen, 0);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* Longer than the model takes: parts, at a comma where one is near the middle; nothing is lost. */
@@ -152,7 +127,7 @@ static void a_long_sentence_is_cut_at_a_clause(void **state)
     assert_string_equal(text_of(r), "aa bb cc dd ee ff ,gg hh ii jj kk ll mm nn oo");
     assert_int_equal(fake_n_seen, 2);
     assert_int_equal(fake_seen[0].n, 7 + 1);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void what_looks_wrong_is_said(void **state)
@@ -167,12 +142,12 @@ static void what_looks_wrong_is_said(void **state)
     assert_true(has_flag(r, 2, "untranslated"));
     assert_true(has_flag(r, 3, "truncated"));
     assert_int_equal(doc->n_warnings, 3);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(sentences_one_by_one_in_their_places),
         T(code_numbers_addresses_and_the_targets_language_are_copied),
