@@ -1,6 +1,7 @@
 /* The client side of the status server (client.h), over libcurl. */
 #include "client.h"
 #include "conf_file.h"
+#include "token.h"
 
 #include <curl/curl.h>
 #include <stdio.h>
@@ -54,18 +55,13 @@ enum tm_status client_create(const char *address, const char *token, struct clie
                              struct tm_err *err)
 {
     TM_CLEANUP(client_destroyp) struct client *c = calloc(1, sizeof *c);
-    TM_CLEANUP(tm_buf_finish) struct tm_buf header = {.cap = 0};
     if (c == NULL || (c->curl = curl_easy_init()) == NULL)
         return tm_err_set(err, TM_NOMEM, "libcurl");
     snprintf(c->address, sizeof c->address, "%s", address);
-    if (token != NULL) {
-        tm_buf_printf(&header, "Authorization: Bearer %s", token);
-        c->headers = header.failed ? NULL : curl_slist_append(NULL, header.data);
-        if (c->headers == NULL)
-            return tm_err_set(err, TM_NOMEM, "libcurl");
-    }
-    *ret_client = TM_TAKE(c);
-    return TM_OK;
+    enum tm_status s = token_header(token, &c->headers, err);
+    if (s == TM_OK)
+        *ret_client = TM_TAKE(c);
+    return s;
 }
 
 void client_destroyp(struct client **c)
@@ -132,4 +128,10 @@ enum tm_status client_get(struct client *c, const char *path, long seconds,
                           "%s: %s; is `textmill run` at work there? Its http.listen is the address",
                           c->address, curl_easy_strerror(done));
     return tm_err_set(err, TM_AGAIN, "%s: %s", c->address, curl_easy_strerror(done));
+}
+
+const char *client_string(const json_t *o, const char *key)
+{
+    const char *s = json_string_value(json_object_get(o, key));
+    return s != NULL ? s : "";
 }

@@ -4,6 +4,8 @@
 
 #include "args.h"
 
+#include <jansson.h>
+
 enum { CLIENT_ADDRESS_MOST = 256 };
 
 /* Where the server of the command line's pipeline is: the operand, else http.listen of -c, else
@@ -24,5 +26,7 @@ void client_destroyp(struct client **c);
 enum tm_status client_get(struct client *c, const char *path, long seconds,
                           bool (*write)(void *arg, const char *bytes, size_t n), void *arg,
                           struct tm_err *err);
+/* A member of what the server says; "" where there is none. */
+const char *client_string(const json_t *o, const char *key);
 
 #endif

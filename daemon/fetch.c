@@ -3,6 +3,7 @@
  * Called by hub.c and pull.c on the main thread. A redirect never leads from https to http, and
  * libcurl drops the token where the host changes. */
 #include "fetch.h"
+#include "token.h"
 
 #include <curl/curl.h>
 #include <errno.h>
@@ -34,28 +35,15 @@ struct transfer {
     bool heard, begun, stopped; /* heard: a server has answered, if only to say no */
 };
 
-enum tm_status fetch_create(const char *token, struct fetch **ret_http, struct tm_err *err)
+enum tm_status fetch_create(const char *token, struct fetch **ret_fetch, struct tm_err *err)
 {
-    char header[1100];
-    struct fetch *h = calloc(1, sizeof *h);
-    if (h == NULL || (h->curl = curl_easy_init()) == NULL) {
-        fetch_destroy(h);
+    TM_CLEANUP(fetch_destroyp) struct fetch *h = calloc(1, sizeof *h);
+    if (h == NULL || (h->curl = curl_easy_init()) == NULL)
         return tm_err_set(err, TM_NOMEM, "libcurl");
-    }
-    if (token != NULL) {
-        if ((size_t)snprintf(header, sizeof header, "Authorization: Bearer %s", token) >=
-            sizeof header) {
-            fetch_destroy(h);
-            return tm_err_set(err, TM_TOOLARGE, "the token is too long");
-        }
-        h->headers = curl_slist_append(NULL, header);
-        if (h->headers == NULL) {
-            fetch_destroy(h);
-            return tm_err_set(err, TM_NOMEM, "libcurl");
-        }
-    }
-    *ret_http = h;
-    return TM_OK;
+    enum tm_status s = token_header(token, &h->headers, err);
+    if (s == TM_OK)
+        *ret_fetch = TM_TAKE(h);
+    return s;
 }
 
 void fetch_destroy(struct fetch *h)

@@ -15,7 +15,7 @@ struct fetch_sink {
 };
 
 /* token: NULL, or sent to the first host only, never where it redirects to. */
-enum tm_status fetch_create(const char *token, struct fetch **ret_http, struct tm_err *err);
+enum tm_status fetch_create(const char *token, struct fetch **ret_fetch, struct tm_err *err);
 void fetch_destroy(struct fetch *h); /* NULL is fine */
 void fetch_destroyp(struct fetch **h);
 /* Bytes from `from` on. A connection that breaks is taken up again where it broke; 429 and 5xx are

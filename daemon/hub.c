@@ -286,6 +286,8 @@ static enum tm_status list_plain(const char *patterns, struct tm_arena *arena,
         const char *name = tm_arena_strndup(arena, p, n);
         if (name == NULL)
             return tm_err_set(err, TM_NOMEM, "listing");
+        if (!is_safe(name))
+            return tm_err_set(err, TM_BADINPUT, "--include: \"%.128s\" is no file's name", name);
         l->files[l->n++] = (struct hub_file){.path = name, .size = -1, .needed = true};
         p += n + (p[n] == ',');
     }
@@ -329,10 +331,6 @@ enum tm_status hub_list(const struct hub *hub, struct fetch *fetch, const char *
         if (s == TM_OK)
             s = select_files(&l, patterns, err);
     }
-    for (size_t i = 0; s == TM_OK && i < l.n; i++)
-        if (!is_safe(l.files[i].path))
-            s = tm_err_set(err, TM_BADINPUT, "a file called \"%.128s\": that is no name here",
-                           l.files[i].path);
     if (s == TM_OK)
         *ret_listing = l;
     return s;

@@ -18,12 +18,6 @@ struct tap {
     bool broken;  /* nobody reads what is printed */
 };
 
-static const char *string(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s != NULL ? s : "";
-}
-
 /* Text from a document as a terminal may have it: no control characters but the end of a line. */
 static void print_text(const char *s)
 {
@@ -64,13 +58,14 @@ static void print_readable(const struct tap *t, const json_t *o)
         printf("(%lld lines came too fast)\n", (long long)json_integer_value(missed));
         return;
     }
-    const char *name = string(o, "document");
-    printf("%s%s %s%s%s", t->colour ? "\033[1m" : "", string(o, "place"), string(o, "task"),
-           string(o, "task")[0] != '\0' ? " " : "", string(o, "member"));
+    const char *name = client_string(o, "document");
+    printf("%s%s %s%s%s", t->colour ? "\033[1m" : "", client_string(o, "place"),
+           client_string(o, "task"), client_string(o, "task")[0] != '\0' ? " " : "",
+           client_string(o, "member"));
     printf("%s %s", t->colour ? "\033[0m" : "", name);
     if (line != NULL)
         printf(":%lld", (long long)json_integer_value(line));
-    printf(" %s\n", string(o, "code"));
+    printf(" %s\n", client_string(o, "code"));
     for (size_t i = 0; i < TM_COUNTOF(shown); i++)
         print_member(o, shown[i]);
 }

@@ -22,3 +22,14 @@ enum tm_status token_read(const char *path, char out[TOKEN_MOST], struct tm_err 
     out[text.len] = '\0';
     return TM_OK;
 }
+
+enum tm_status token_header(const char *token, struct curl_slist **ret_headers, struct tm_err *err)
+{
+    TM_CLEANUP(tm_buf_finish) struct tm_buf header = {.cap = 0};
+    *ret_headers = NULL;
+    if (token == NULL)
+        return TM_OK;
+    if (tm_buf_printf(&header, "Authorization: Bearer %s", token))
+        *ret_headers = curl_slist_append(NULL, header.data);
+    return *ret_headers != NULL ? TM_OK : tm_err_set(err, TM_NOMEM, "libcurl");
+}

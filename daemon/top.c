@@ -32,12 +32,6 @@ static double number(const json_t *o, const char *key)
     return json_number_value(json_object_get(o, key));
 }
 
-static const char *string(const json_t *o, const char *key)
-{
-    const char *s = json_string_value(json_object_get(o, key));
-    return s != NULL ? s : "";
-}
-
 /* Stages count from 0 in a process that has taken over. */
 static bool same_process(const struct top *t)
 {
@@ -106,12 +100,12 @@ static void draw_head(struct top *t)
 {
     struct screen *s = &t->screen;
     char up[32];
-    const char *state = string(t->now, "state");
-    screen_put(s, STYLE_HEAD, "textmill %s", string(t->now, "version"));
-    screen_put(s, STYLE_PLAIN, "  %s  ", string(t->now, "instance"));
+    const char *state = client_string(t->now, "state");
+    screen_put(s, STYLE_HEAD, "textmill %s", client_string(t->now, "version"));
+    screen_put(s, STYLE_PLAIN, "  %s  ", client_string(t->now, "instance"));
     screen_put(s, strcmp(state, "working") == 0 ? STYLE_GOOD : STYLE_BAD, "%s", state);
     screen_put(s, STYLE_SOFT, "  up %s", span(number(t->now, "uptime_seconds"), up));
-    const char *reloaded = string(json_object_get(t->now, "reloads"), "last");
+    const char *reloaded = client_string(json_object_get(t->now, "reloads"), "last");
     if (reloaded[0] != '\0')
         screen_put(s, STYLE_SOFT, "  reloaded %s", reloaded);
     screen_line(s);
@@ -148,7 +142,7 @@ static void draw_stages(struct top *t)
     {
         double busy = busy_share(t, i), room = number(stage, "queue_room");
         double queue = room > 0 ? number(stage, "queued") / room : 0;
-        screen_put(s, STYLE_PLAIN, "%-10s ", string(stage, "name"));
+        screen_put(s, STYLE_PLAIN, "%-10s ", client_string(stage, "name"));
         screen_bar(s, busy, BAR);
         screen_put(s, STYLE_PLAIN, " %3.0f %% ", 100 * busy);
         screen_bar(s, queue, BAR);
@@ -171,8 +165,8 @@ static void draw_models(struct top *t)
     screen_line(s);
     json_array_foreach(json_object_get(t->now, "models"), i, model)
     {
-        screen_put(s, STYLE_PLAIN, "%-30s %-34s %-9s %8.0f", string(model, "name"),
-                   string(model, "architecture"), string(model, "precision"),
+        screen_put(s, STYLE_PLAIN, "%-30s %-34s %-9s %8.0f", client_string(model, "name"),
+                   client_string(model, "architecture"), client_string(model, "precision"),
                    number(model, "waiting"));
         screen_line(s);
     }
@@ -195,7 +189,7 @@ static void draw_lanes(struct top *t)
             break;
         if (json_is_number(json_object_get(lane, "lag")))
             snprintf(lag, sizeof lag, "%.0f", number(lane, "lag"));
-        screen_put(s, STYLE_PLAIN, "%-48.48s %10s %9.0f %10s", string(lane, "name"), lag,
+        screen_put(s, STYLE_PLAIN, "%-48.48s %10s %9.0f %10s", client_string(lane, "name"), lag,
                    number(lane, "in_flight"), span(number(lane, "oldest_seconds"), oldest));
         screen_line(s);
     }
@@ -261,7 +255,7 @@ static json_t *rates(const struct top *t)
     for (i = 0; i < TM_COUNTOF(counters); i++)
         json_object_set_new(o, counters[i], json_real(rate(t, counters[i])));
     json_array_foreach(json_object_get(t->now, "stages"), i, stage)
-        json_object_set_new(shares, string(stage, "name"), json_real(busy_share(t, i)));
+        json_object_set_new(shares, client_string(stage, "name"), json_real(busy_share(t, i)));
     json_object_set_new(o, "busy_share", shares);
     return o;
 }
