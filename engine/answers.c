@@ -1,15 +1,23 @@
-/* What a sequence that is done has to say. Called by schedule.c on the worker's thread. */
+/* What a sequence that is done has to say. Called by schedule.c and
+ * guided.c on the worker's thread. */
 #include "decode.h"
 
 #include <math.h>
+
+bool answer_ends(const struct tm_decoding *how, int32_t id)
+{
+    for (int32_t i = 0; i < how->n_eos; i++)
+        if (how->eos_token_ids[i] == id)
+            return true;
+    return false;
+}
 
 static enum tm_finish finish_of(const struct tm_decoding *how, const int32_t *ids, int32_t n)
 {
     /* At the greatest length a forced eos says nothing. */
     bool cut = n >= how->max_length && how->forced_eos_token_id >= 0;
-    for (int32_t i = 0; !cut && n > how->prompt && i < how->n_eos; i++)
-        if (ids[n - 1] == how->eos_token_ids[i])
-            return TM_FINISH_STOP;
+    if (!cut && n > how->prompt && answer_ends(how, ids[n - 1]))
+        return TM_FINISH_STOP;
     return n >= how->max_length ? TM_FINISH_LENGTH : TM_FINISH_STOP;
 }
 

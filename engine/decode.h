@@ -125,6 +125,7 @@ bool guided_completes(const struct decoder *d, const struct tm_engine *e, int32_
                       const int32_t *ids, int32_t n);
 
 /* --- answers.c --- */
+bool answer_ends(const struct tm_decoding *how, int32_t id); /* is it an eos? */
 /* What a slot that is done has to say, into its sequence. */
 enum tm_status answer_write(struct worker *w, struct tm_engine *e, int32_t slot);
 

@@ -68,14 +68,6 @@ static bool is_forced(const struct tm_decoding *how, int32_t length)
            (how->forced_bos_token_id >= 0 && length == 1);
 }
 
-static bool is_eos(const struct tm_decoding *how, int32_t id)
-{
-    for (int32_t i = 0; i < how->n_eos; i++)
-        if (how->eos_token_ids[i] == id)
-            return true;
-    return false;
-}
-
 static bool searches(const struct tm_decoding *how)
 {
     return how->beams > 1 && !how->do_sample;
@@ -145,7 +137,7 @@ static void try_candidates(const struct decoder *d, const struct tm_guide *g, in
                            uint8_t *stops)
 {
     for (int32_t c = 0; c < n && ids[c] >= 0; c++) {
-        if (is_eos(how, ids[c]))
+        if (answer_ends(how, ids[c]))
             continue;
         memcpy(d->guided.trial, state_of(d, row), g->state_size);
         stops[c] = g->advance(g, d->guided.trial, ids[c]) == TM_GUIDE_STOP;

@@ -136,11 +136,11 @@ static enum tm_status mark(const struct tm_dedup *d, struct tm_doc *doc, const s
     return TM_OK;
 }
 
-/* The document is the first of its kind. One that comes again after a rewind finds itself. */
-static void remember(struct tm_dedup *d, struct tm_doc *doc, const struct signature *s)
+/* The document is the first of its kind. One that comes again after a rewind finds itself: number
+ * is its entry, 0 for others. */
+static void remember(struct tm_dedup *d, struct tm_doc *doc, const struct signature *s,
+                     uint64_t identity, uint64_t number)
 {
-    uint64_t identity = identity_of(&doc->rec);
-    uint64_t number = window_find_identity(d->window, identity);
     if (number == 0 && window_next(d->window) - window_oldest(d->window) == d->capacity)
         d->shared_len -= window_at(d->window, window_oldest(d->window))->shared_len; /* it goes */
     if (number == 0)
@@ -158,11 +158,12 @@ static bool decide(struct tm_dedup *d, struct tm_doc *doc, const struct signatur
                    uint64_t *ret_first)
 {
     double similarity = 0;
-    bool again = window_find_identity(d->window, identity_of(&doc->rec)) != 0;
-    uint64_t first = again ? 0 : window_find(d->window, s, d->least, &similarity);
+    uint64_t identity = identity_of(&doc->rec);
+    uint64_t own = window_find_identity(d->window, identity);
+    uint64_t first = own != 0 ? 0 : window_find(d->window, s, d->least, &similarity);
     struct entry *e = window_at(d->window, first);
     if (e == NULL) {
-        remember(d, doc, s);
+        remember(d, doc, s, identity, own);
         return true;
     }
     *ret_first = first;
