@@ -19,8 +19,8 @@ ROUNDS = 3
 
 
 def textmill(binary, model, lengths, n):
-    out = subprocess.run([binary, "models", "bench", "-m", model, "--json", "--source-tokens", lengths,
-                          "--sequences", str(n)], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run([binary, "models", "bench", "-m", model, "--json", "--precision", "float32",
+                          "--source-tokens", lengths, "--sequences", str(n)], capture_output=True, text=True, check=True).stdout
     return json.loads(out)
 
 
