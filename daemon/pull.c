@@ -263,7 +263,7 @@ static enum tm_status pull_all(const struct args *a, struct pull *p, struct tm_e
 
 enum exit_code pull_model(const struct args *a)
 {
-    struct pull p = {.arena = tm_arena_create((size_t)64 << 20)};
+    struct pull p = {.arena = NULL};
     struct tm_err err = {0};
     if (a->n_operands != 2)
         return verb_fail(a, EXIT_USAGE, "say which model: models pull ORG/NAME");
@@ -271,6 +271,7 @@ enum exit_code pull_model(const struct args *a)
         return verb_fail(
             a, EXIT_UNAVAILABLE,
             "HF_HUB_OFFLINE is set: copy the model's folder here by hand, or unset it");
+    p.arena = tm_arena_create((size_t)64 << 20);
     enum tm_status s =
         p.arena != NULL ? pull_all(a, &p, &err) : tm_err_set(&err, TM_NOMEM, "models pull");
     if (s == TM_OK)

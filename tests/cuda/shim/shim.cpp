@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <algorithm>
+#include <memory>
 #include <stdio.h>
 #include <stdlib.h>
 #include <ucontext.h>
@@ -26,7 +27,7 @@ struct copy {
 
 struct fibre {
     void *sp;
-    char *stack;
+    std::unique_ptr<char[]> stack;
     enum wait wait;
     unsigned meetings;
     shim_dim3 at;
@@ -90,7 +91,7 @@ void entry();
 
 void prepare(fibre *f)
 {
-    void **top = (void **)(f->stack + STACK - 64);
+    void **top = (void **)(f->stack.get() + STACK - 64);
     *--top = nullptr; /* where entry would return to */
     *--top = (void *)entry;
     for (int i = 0; i < 6; i++)
@@ -114,9 +115,9 @@ void entry();
 
 void prepare(fibre *f)
 {
-    ucontext_t *c = (ucontext_t *)(f->stack);
+    ucontext_t *c = (ucontext_t *)(f->stack.get());
     getcontext(c);
-    c->uc_stack.ss_sp = f->stack + sizeof *c;
+    c->uc_stack.ss_sp = f->stack.get() + sizeof *c;
     c->uc_stack.ss_size = STACK - sizeof *c;
     makecontext(c, entry, 0);
     f->sp = c;
@@ -242,8 +243,8 @@ void ready(dim3 block)
     }
     while (fibres.size() < threads) {
         fibre f = {};
-        f.stack = (char *)malloc(STACK);
-        fibres.push_back(f);
+        f.stack.reset(new char[STACK]); /* not zeroed: most of it is never touched */
+        fibres.push_back(std::move(f));
     }
     warps.resize(threads / WARP + 1);
 }
