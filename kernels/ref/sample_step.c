@@ -136,7 +136,7 @@ void kern_sample_row(const struct tm_sample_args *args, int32_t s, int32_t row,
     if (first)
         kern_reorder(d, args->ancestry, slot, none, how->beams);
     for (int32_t b = beam; b < beam + (first ? how->beams : 1); b++)
-        kern_take(d, args->ancestry, how, slot, b, draw(how, ranked, n, row + b, d->lengths[slot]));
+        kern_take(d, args->ancestry, how, slot, b, draw(how, ranked, n, b, d->lengths[slot]));
 }
 
 void kern_sample_end(const struct tm_sample_args *args, int32_t s)
