@@ -295,6 +295,43 @@ static void test_return_sequences(void **arg)
     }
 }
 
+/* ---- long prompts ---- */
+
+/* A prompt runs whole up to its 8,192nd id and in chunks behind that. What a model says past that
+ * place, given back to it as a prompt, is gone on with as before; company changes nothing. */
+static void test_long_prompt(void **arg)
+{
+    (void)arg;
+    enum { FIRST = 8150, AGAIN = FIRST + 700, END = AGAIN + 40 };
+    static int32_t source[END], said[3][END];
+    const struct tiny tiny = {TINY_LLAMA, 331, 32, 4, 2, 48, 2, 20000};
+    struct tm_engine_limits limits = {.threads = 1};
+    struct tm_engine *e = open_tiny(&tiny, "auto", &limits);
+    uint64_t seed = 3;
+    for (int i = 0; i < FIRST; i++)
+        source[i] = 3 + (int32_t)random_below(&seed, 328);
+    for (int round = 0; round < 3; round++) { /* by itself; given back; that in company */
+        struct job *j = &together[0];
+        for (int i = 0; i < 6; i++)
+            make_job(e, &together[i], i);
+        job_make(e, j, 1, 1);
+        j->seq.ids = source;
+        j->seq.n_ids = round == 0 ? FIRST : AGAIN;
+        j->how.n_eos = 0;
+        j->how.max_new_tokens = END - j->seq.n_ids;
+        j->how.do_sample = true; /* or it would soon repeat itself */
+        j->how.top_k = 40;
+        j->got[0].ids = said[round];
+        jobs_run(e, together, round == 2 ? 6 : 1, NULL, 1);
+        assert_int_equal(j->status, TM_OK);
+        assert_int_equal(j->got[0].n_ids, END);
+        memcpy(source, said[0], sizeof source);
+    }
+    assert_memory_equal(said[1], said[0], sizeof source);
+    assert_memory_equal(said[2], said[0], sizeof source);
+    close_tiny(e);
+}
+
 /* ---- what is drawn ---- */
 
 enum { V = 61, DRAWS = 3000 };
@@ -461,10 +498,10 @@ static void test_distribution(void **arg)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_company),      cmocka_unit_test(test_shortage),
-        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_memory),
-        cmocka_unit_test(test_lengths),      cmocka_unit_test(test_return_sequences),
-        cmocka_unit_test(test_distribution),
+        cmocka_unit_test(test_company),     cmocka_unit_test(test_shortage),
+        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_lengths),     cmocka_unit_test(test_return_sequences),
+        cmocka_unit_test(test_long_prompt), cmocka_unit_test(test_distribution),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
