@@ -209,7 +209,6 @@ static enum tm_status run(struct worker *w, const struct tm_engine *e, const str
                           struct batch *b)
 {
     const struct tm_device_ops *dev = &e->model.backend->dev;
-    b->self = &w->decoder->kv.self;
     b->cross = &w->decoder->kv.cross;
     enum tm_status s = dev->copy_in(w->stream, w->inputs, w->host_inputs, inputs_bytes(b->rows, 0));
     return s == TM_OK ? program_run(p, b) : s;
@@ -230,6 +229,7 @@ static enum tm_status encode(struct worker *w, const struct tm_engine *e, const 
         }
     }
     struct batch batch = inputs_batch(w, rows, n);
+    batch.self = &w->decoder->kv.self;
     return run(w, e, &e->model.programs.main, &batch);
 }
 
@@ -259,21 +259,39 @@ static struct tm_step step_of(struct worker *w, int32_t rows, int32_t slots)
     return (struct tm_step){rows, slots, in.slot_of_row, in.beam_of_row, in.slot, in.first_row};
 }
 
-/* What prompts hold before their last id, which the first step runs. */
+/* What the prompt of a slot holds before its last id, which the first step runs. */
+static int32_t before_last(const struct decoder *d, int32_t slot)
+{
+    return d->host_decoding[slot].prompt - 1;
+}
+
+static const int32_t *prompt_of(const struct worker *w, const struct tm_engine *e, int32_t slot,
+                                int32_t *one)
+{
+    return decoding_prompt(e, &e->queue.entries[w->decoder->slots[slot].entry].seq, one);
+}
+
+/* How many of them run at once; decoders of an encoder have few positions and no chunks. */
+static int32_t at_once(const struct worker *w, const struct tm_engine *e, int32_t slot)
+{
+    int32_t n = before_last(w->decoder, slot);
+    return e->info.encoder_decoder ? n : TM_MIN(n, PROMPT_FIRST);
+}
+
+/* The first ids of prompts. */
 static enum tm_status prompts(struct worker *w, const struct tm_engine *e, const int32_t *slots,
                               int32_t n)
 {
     struct decoder *d = w->decoder;
     int32_t rows = 0, count = 0, at = 0;
     for (int32_t i = 0; i < n; i++)
-        rows += d->host_decoding[slots[i]].prompt - 1;
+        rows += at_once(w, e, slots[i]);
     if (rows == 0)
         return TM_OK;
     struct inputs in = inputs_at(w->host_inputs, rows);
     for (int32_t i = 0; i < n; i++) {
-        const struct tm_sequence *seq = &e->queue.entries[d->slots[slots[i]].entry].seq;
-        int32_t one, length = d->host_decoding[slots[i]].prompt - 1;
-        const int32_t *ids = decoding_prompt(e, seq, &one);
+        int32_t one, length = at_once(w, e, slots[i]);
+        const int32_t *ids = prompt_of(w, e, slots[i], &one);
         if (length == 0)
             continue;
         in.slot[count] = slots[i];
@@ -286,7 +304,51 @@ static enum tm_status prompts(struct worker *w, const struct tm_engine *e, const
     const struct tm_step step = step_of(w, rows, count);
     struct batch batch = inputs_batch(w, rows, count);
     batch.step = &step;
+    batch.self = &d->kv.self;
     return run(w, e, &e->model.programs.prompt, &batch);
+}
+
+/* Ids from … from + n - 1 of a prompt, as a step in which each is a slot of its own: all read the
+ * slot's pages, each as far as its place. */
+static enum tm_status chunk(struct worker *w, const struct tm_engine *e, int32_t slot, int32_t from,
+                            int32_t n)
+{
+    struct decoder *d = w->decoder;
+    int32_t one;
+    const int32_t *ids = prompt_of(w, e, slot, &one);
+    struct inputs in = inputs_at(w->host_inputs, n);
+    for (int32_t r = 0; r < n; r++) {
+        fill_row(e, &in, r, ids[from + r], from + r, r, 0);
+        in.slot[r] = in.first_row[r] = r;
+        in.lengths[r] = from + r + 1;
+    }
+    in.first_row[n] = n;
+    const struct tm_step step = step_of(w, n, n);
+    const struct tm_ancestry all = {.owner = d->ancestry.owner + (int64_t)slot * e->positions,
+                                    .slots = n,
+                                    .beams = 1,
+                                    .positions = 0}; /* the same for every slot: beam 0 */
+    struct tm_kv_cache self = d->kv.self;
+    self.pages += (int64_t)slot * self.max_pages;
+    self.max_pages = 0; /* the same for every slot */
+    self.lengths = inputs_at(w->inputs, n).lengths;
+    self.ancestry = &all;
+    struct batch batch = inputs_batch(w, n, n);
+    batch.step = &step;
+    batch.self = &self;
+    return run(w, e, &e->model.programs.step, &batch);
+}
+
+static enum tm_status chunks(struct worker *w, const struct tm_engine *e, const int32_t *slots,
+                             int32_t n)
+{
+    enum tm_status s = TM_OK;
+    for (int32_t i = 0; i < n; i++) {
+        int32_t end = before_last(w->decoder, slots[i]);
+        for (int32_t from = at_once(w, e, slots[i]); s == TM_OK && from < end; from += PROMPT_CHUNK)
+            s = chunk(w, e, slots[i], from, TM_MIN(PROMPT_CHUNK, end - from));
+    }
+    return s;
 }
 
 enum tm_status decoder_begin(struct worker *w, const struct tm_engine *e, const int32_t *slots,
@@ -297,7 +359,9 @@ enum tm_status decoder_begin(struct worker *w, const struct tm_engine *e, const 
         s = reset_slot(w, e, slots[i], &e->queue.entries[w->decoder->slots[slots[i]].entry].seq);
     if (s == TM_OK && e->info.encoder_decoder)
         s = encode(w, e, slots, n);
-    return s == TM_OK ? prompts(w, e, slots, n) : s;
+    if (s == TM_OK)
+        s = prompts(w, e, slots, n);
+    return s == TM_OK ? chunks(w, e, slots, n) : s;
 }
 
 /* ---- a step ---- */
@@ -417,6 +481,7 @@ enum tm_status decoder_step(struct worker *w, const struct tm_engine *e)
     const struct tm_step step = step_of(w, rows, w->decoder->n_slots);
     struct batch batch = inputs_batch(w, rows, w->decoder->n_slots);
     batch.step = &step;
+    batch.self = &w->decoder->kv.self;
     enum tm_status s = run(w, e, &e->model.programs.step, &batch);
     if (s == TM_OK)
         s = choose(w, e, &batch);

@@ -77,19 +77,23 @@ static void plan_pages(struct tm_engine *e)
 static void plan_memory(struct tm_engine *e)
 {
     struct programs *all = &e->model.programs;
-    e->rows = TM_MAX(e->limits.batch_tokens, e->model.max_length);
+    bool prompted = e->info.head == TM_HEAD_GENERATE && !e->info.encoder_decoder;
+    int32_t longest = e->model.max_length;
+    e->rows = TM_MAX(e->limits.batch_tokens, prompted ? TM_MIN(longest, PROMPT_FIRST) : longest);
     if (e->info.head == TM_HEAD_GENERATE) {
         e->positions = config_decoder_positions(&e->model.config);
         if (!e->info.encoder_decoder)
             e->positions = TM_MIN(e->positions, e->model.max_length);
-        e->rows = TM_MAX(e->rows, TM_MAX(e->positions, e->limits.decode_rows));
+        e->rows = TM_MAX(e->rows, prompted ? TM_MIN(e->positions, PROMPT_FIRST) : e->positions);
+        e->rows = TM_MAX(e->rows, TM_MAX(e->limits.decode_rows, PROMPT_CHUNK));
         plan_pages(e);
     }
     const struct {
         struct program *p;
         int32_t rows;
-    } plans[] = {
-        {&all->main, e->rows}, {&all->prompt, e->rows}, {&all->step, e->limits.decode_rows}};
+    } plans[] = {{&all->main, e->rows},
+                 {&all->prompt, e->rows},
+                 {&all->step, TM_MAX(e->limits.decode_rows, PROMPT_CHUNK)}};
     for (size_t i = 0; i < TM_COUNTOF(plans); i++) {
         struct program *p = plans[i].p;
         if (p->n_steps > 0)

@@ -7,6 +7,14 @@
 
 struct decoder;
 
+enum {
+    /* Ids that a prompt begins with and that run at once, each against those before it; what is
+     * behind them follows in chunks, against the cache. Where a chunk begins changes no bit, but
+     * the first must end at the same id whatever else is in the batch. */
+    PROMPT_FIRST = 8192,
+    PROMPT_CHUNK = 256,
+};
+
 struct entry { /* one sequence inside the engine */
     struct tm_sequence seq;
     uint64_t cookie, step_ns;
@@ -70,6 +78,7 @@ struct inputs {
     int32_t *ids, *positions, *types, *starts, *count, *gather; /* as of struct batch */
     int32_t *decoder_ids, *decoder_positions, *append_rows, *append_positions;
     int32_t *slot_of_row, *beam_of_row, *slot, *first_row; /* as of struct tm_step */
+    int32_t *lengths; /* of struct tm_kv_cache, where each row is a slot of its own */
     uint8_t *skip;
     int32_t *taps;
 };

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { ARRAYS = 14 }; /* of struct inputs, of int32_t */
+enum { ARRAYS = 15 }; /* of struct inputs, of int32_t */
 
 /* Where the taps begin, behind the bytes. */
 static size_t before_taps(int32_t rows)
@@ -25,7 +25,7 @@ struct inputs inputs_at(char *block, int32_t rows)
         &in.ids,         &in.positions,        &in.types,       &in.starts,
         &in.count,       &in.gather,           &in.decoder_ids, &in.decoder_positions,
         &in.append_rows, &in.append_positions, &in.slot_of_row, &in.beam_of_row,
-        &in.slot,        &in.first_row,
+        &in.slot,        &in.first_row,        &in.lengths,
     };
     for (int i = 0; i < ARRAYS; i++, at += rows + 1)
         *arrays[i] = at;

@@ -92,9 +92,9 @@ static enum tm_status read_config(struct model *m, const char *folder, const cha
 
 /* ---- opening ---- */
 
-/* A prompt's activations are planned for all of it at once, and rotary models may name 131,072
- * positions: as many as this are planned for. */
-enum { ROTARY_MOST = 8192 };
+/* Rotary models may name 131,072 positions. As many as this are planned for: what generates keeps
+ * its ids by position, what classifies runs all of them at once. */
+enum { PROMPT_MOST = 32768, WHOLE_MOST = 8192 };
 
 static enum tm_status open_with(struct model *m, const char *folder, const char *base,
                                 struct lora *lora, struct tm_err *err)
@@ -105,7 +105,8 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
         return s;
     m->max_length = config_max_length(&m->config);
     if (m->config.family->rotary)
-        m->max_length = TM_MIN(m->max_length, ROTARY_MOST);
+        m->max_length =
+            TM_MIN(m->max_length, m->config.head == TM_HEAD_GENERATE ? PROMPT_MOST : WHOLE_MOST);
     bool pooled = m->config.head == TM_HEAD_EMBEDDING;
     if (pooled) {
         s = modules_read(weights, m->arena, &m->modules, err);

@@ -91,6 +91,10 @@ bool kern_is_float(enum tm_dtype t); /* F32, BF16, F16 */
 /* n numbers as 8-bit integers, absmax / 127 each; returns that. See ref/quantize_rows.c. */
 float kern_quantize_row(int8_t *out, const float *x, int64_t n);
 
+/* --- sort.c: as qsort, in place. --- */
+typedef int kern_compare_fn(const void *a, const void *b);
+void kern_sort(void *base, int64_t count, size_t size, kern_compare_fn *compare);
+
 /* The scales of a tensor that is written: const only for those who read it. */
 static inline float *kern_scales(const struct tm_tensor *t)
 {

@@ -148,7 +148,8 @@ struct tm_kv_cache {
     struct tm_kv_pool *pool;
     /* Page numbers. Self: (slots * beams, max_pages), a row a beam; cross: (slots, max_pages). */
     const int32_t *pages;
-    int32_t max_pages, beams;           /* beams: of ancestry; 1 for cross-attention */
+    int32_t max_pages, beams;           /* max_pages 0 (as positions 0 of ancestry): one row for
+                                           all slots. beams: of ancestry; 1 for cross-attention */
     const int32_t *lengths;             /* (slots) positions that are read: [0, length) */
     const struct tm_ancestry *ancestry; /* NULL: cross-attention */
 };

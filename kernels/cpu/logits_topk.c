@@ -12,7 +12,6 @@
 #include "../ref/processors.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -106,7 +105,7 @@ static bool name_ids(struct pass *pass, struct row *row)
         pass->n_named = from;
         return false;
     }
-    qsort(row->named, (size_t)(pass->n_named - from), sizeof *row->named, by_id);
+    kern_sort(row->named, pass->n_named - from, sizeof *row->named, by_id);
     for (int32_t i = 0; i < pass->n_named - from; i++) {
         if (n > 0 && row->named[n - 1].id == row->named[i].id)
             row->named[n - 1].what |= row->named[i].what;

@@ -8,7 +8,6 @@
 #include "ref.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 enum { VOCABULARY_MAX = 300000 }; /* whose scores and ranks fit the scratch */
 _Static_assert(VOCABULARY_MAX *(sizeof(struct kern_ranked) + sizeof(float) + 1) <
@@ -73,13 +72,13 @@ static int64_t typical(struct kern_ranked *r, int64_t n, float mass)
         entropy -= r[i].p > 0 ? (double)r[i].p * log((double)r[i].p) : 0;
     for (int64_t i = 0; i < n; i++)
         r[i].distance = (float)fabs(-log((double)r[i].p) - entropy);
-    qsort(r, (size_t)n, sizeof *r, by_distance);
+    kern_sort(r, n, sizeof *r, by_distance);
     do
         sum += (double)r[keep++].p;
     while (keep < n && sum < (double)mass);
     while (keep < n && r[keep].distance == r[keep - 1].distance) /* as typical as the last one */
         keep++;
-    qsort(r, (size_t)keep, sizeof *r, by_score);
+    kern_sort(r, keep, sizeof *r, by_score);
     return keep;
 }
 
@@ -177,7 +176,7 @@ enum tm_status ref_sample_step(struct tm_stream *stream, const struct tm_tensor 
             for (int64_t i = 0; i < vocabulary; i++)
                 if (scores[i] > -INFINITY)
                     ranked[n++] = (struct kern_ranked){.score = scores[i], .id = (int32_t)i};
-            qsort(ranked, (size_t)n, sizeof *ranked, by_score);
+            kern_sort(ranked, n, sizeof *ranked, by_score);
             kern_sample_row(args, s, r, ranked, n);
         }
         if (status == TM_OK)

@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { JOB_ANSWERS = 8, JOB_IDS = 512 };
+enum { JOB_ANSWERS = 64, JOB_IDS = 512 };
 
 struct job {
     struct tm_sequence seq;
@@ -29,8 +29,9 @@ struct job {
 /* A source of n random ids from `seed`, an eos last for an encoder; decoded as the folder says. */
 void job_make(const struct tm_engine *e, struct job *j, int32_t n, uint64_t seed);
 /* Submits jobs order[0 … n - 1] (NULL: as they are) and runs them to their end on that many
- * workers, each a thread if there are several. Statuses are in the jobs. */
-void jobs_run(struct tm_engine *e, struct job *jobs, int n, const int *order, int workers);
+ * workers, each a thread if there are several. Statuses are in the jobs. Returns how often one
+ * was put back after it had begun (of one worker). */
+int jobs_run(struct tm_engine *e, struct job *jobs, int n, const int *order, int workers);
 /* Fails unless both were answered with the same bits. */
 void jobs_same(const char *what, const struct job *a, const struct job *b, int n);
 uint32_t random_below(uint64_t *state, uint32_t below);
