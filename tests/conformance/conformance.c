@@ -17,7 +17,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GOLDEN_MOST = 64 << 20, IDS_MOST = 1 << 16, OUT_MOST = 1 << 18, CASES_MOST = 256 };
+enum {
+    GOLDEN_MOST = 64 << 20,
+    IDS_MOST = 1 << 16,
+    OUT_MOST = 1 << 18,
+    CASES_MOST = 256,
+    QUEUE = 1024
+};
 
 static const double tolerance = TOLERANCE;
 
@@ -191,7 +197,7 @@ static bool run_folder(const char *folder, const char *device)
     char base[4096];
     struct tm_err err = {TM_OK};
     struct tm_engine *e = NULL;
-    struct tm_engine_limits limits = {.threads = 1, .queue = CASES_MOST};
+    struct tm_engine_limits limits = {.threads = 1, .queue = QUEUE};
     snprintf(base, sizeof base, "%s/base", folder);
     enum tm_status s = tm_engine_open(folder, access(base, F_OK) == 0 ? base : NULL, device,
                                       "float32", &limits, &e, &err);

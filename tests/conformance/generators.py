@@ -67,7 +67,9 @@ ROWS = [
         (64, None, {"num_beams": 2, "max_length": 64, "min_length": 60}),
         (12, None, {"num_beams": 1, "min_length": 0, "no_repeat_ngram_size": 0}))),
     # mBART-25 starts with a language's code, mBART-50 forces it behind the start.
-    Row("mbart", "MBart", config=dict(BART, scale_embedding=True),
+    Row("mbart", "MBart", config=dict(BART, scale_embedding=True), own=dict(
+        bos_token_id=0, pad_token_id=1, eos_token_id=[2, 8, 59, *ENDS], decoder_start_token_id=2,
+        forced_eos_token_id=2),
         lines=((9, None, {"decoder_start_token_id": 125}),
                (9, None, {"decoder_start_token_id": 125, "num_beams": 4}),
                (9, None, {"forced_bos_token_id": 126, "num_beams": 5, "max_length": 30})), layers=True),
@@ -87,7 +89,7 @@ ROWS = [
         bos_token_id=0, pad_token_id=1, eos_token_id=[2, *ENDS], decoder_start_token_id=2,
         num_beams=5, early_stopping=True, max_length=30),
         lines=((12, None, {"forced_bos_token_id": 120}), (12, [2, 120, 55], {}))),
-    Row("led", "LED", config=dict(
+    Row("led", "LED", eos_bias=5.0, config=dict(
         {k: v for k, v in BART.items() if k != "max_position_embeddings"},
         max_encoder_position_embeddings=POSITIONS, max_decoder_position_embeddings=40,
         attention_window=[4, 8])),
@@ -96,7 +98,8 @@ ROWS = [
                                               tie_word_embeddings=False), own=T5_OWN),
     Row("mt5-generate", "MT5", config=dict(T5, tie_word_embeddings=False), own=T5_OWN),
     Row("umt5-generate", "UMT5", config=T5, own=T5_OWN, gain=4),
-    Row("gpt2-generate", "GPT2", "LMHeadModel", dict(GPT2, n_inner=37), DECODER_OWN, layers=True),
+    Row("gpt2-generate", "GPT2", "LMHeadModel", dict(GPT2, n_inner=37), DECODER_OWN,
+        layers=True, seed=3),
     Row("llama-generate", "Llama", "ForCausalLM", LLAMA, DECODER_OWN, layers=True),
     Row("mistral-generate", "Mistral", "ForCausalLM", dict(LLAMA, sliding_window=8), DECODER_OWN),
     Row("qwen2-generate", "Qwen2", "ForCausalLM", dict(LLAMA, tie_word_embeddings=True),

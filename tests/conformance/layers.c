@@ -163,6 +163,7 @@ static void run(struct tm_engine *e, const struct line *line)
         how = *tm_engine_info(e)->generation;
         how.num_beams = how.num_return_sequences = 1;
         how.max_new_tokens = how.min_new_tokens = (int32_t)line->n_new;
+        how.forced_bos_token_id = how.forced_eos_token_id = -1;
         seq.generation = &how;
         seq.generated = &generated;
     } else {
@@ -179,11 +180,14 @@ static void run(struct tm_engine *e, const struct line *line)
     free(seq.out);
 }
 
-/* Layers one behind the other, as the reference has them; the worst error in tolerances. */
+/* Layers one behind the other, as the reference has them; the worst error in tolerances. What a
+ * line does not say is not asked. */
 static double compare(const struct states *got, const double *want, int64_t n_want)
 {
     double worst = 0;
     int64_t at = 0;
+    if (want == NULL)
+        return 0;
     for (int32_t l = 0; l < LAYERS_MOST; l++) {
         for (int64_t i = 0; i < got->n[l]; i++, at++) {
             if (at == n_want)

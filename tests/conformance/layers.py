@@ -30,7 +30,8 @@ def of_generator(model, ids):
     given = torch.tensor([ids])
     with torch.no_grad():
         out = model.generate(given, attention_mask=torch.ones_like(given), num_beams=1,
-                             num_return_sequences=1, max_new_tokens=NEW, min_new_tokens=NEW,
+                             num_return_sequences=1, forced_bos_token_id=None,
+                             forced_eos_token_id=None, max_new_tokens=NEW, min_new_tokens=NEW,
                              output_logits=True, output_scores=True, return_dict_in_generate=True)
         line = {"ids": ids, "new": NEW, "top": [float(s.max()) for s in out.scores]}
         run = out.sequences[:, :-1]

@@ -15,6 +15,7 @@ import argparse
 import functools
 import json
 import pathlib
+import re
 import shutil
 import sys
 
@@ -66,11 +67,11 @@ def flatten(embeddings):
 def to_gelu_edge(model):
     """Puts the activation near -2.7, where GELU's two forms differ most (4.7e-4)."""
     for name, p in model.named_parameters():
-        if "intermediate.dense.weight" in name:
+        if re.search(r"(intermediate\.dense|fc1|c_fc)\.weight", name):
             p.data = (0.2 * p.data).half().float()
-        elif "intermediate.dense.bias" in name:
+        elif re.search(r"(intermediate\.dense|fc1|c_fc)\.bias", name):
             p.data = (p.data - 2.7).half().float()
-        elif "output.dense.weight" in name and "attention" not in name:
+        elif re.search(r"(output\.dense|fc2|mlp\.c_proj)\.weight", name) and "attention" not in name:
             p.data = (3 * p.data).half().float()
 
 
@@ -424,13 +425,13 @@ def decoders():
          attn_logit_softcapping=3.0, **gq, **labels(3))
     gpt2 = dict(TIGHT, n_embd=32, n_layer=2, n_head=4, n_positions=64, pad_token_id=0, bos_token_id=1,
                 eos_token_id=2)
-    case("gpt2", "GPT2", "sequence", pads=0, n_inner=37, scale_attn_by_inverse_layer_idx=True,
+    case("gpt2", "GPT2", "sequence", pads=0, n_inner=37, gelu_edge=True, scale_attn_by_inverse_layer_idx=True,
          **gpt2, **labels(3))
     case("gpt2-token", "GPT2", "token", lengths=short, **gpt2, **labels(3))
     t5 = dict(TIGHT, d_model=32, d_kv=12, d_ff=37, num_layers=2, num_heads=3,
               relative_attention_num_buckets=8, relative_attention_max_distance=20,
               decoder_start_token_id=0)
-    case("bart-sequence", "Bart", "sequence", eos=2, **TIGHT, **generators.BART, **labels(4))
+    case("bart-sequence", "Bart", "sequence", eos=2, gelu_edge=True, **TIGHT, **generators.BART, **labels(4))
     case("t5", "T5", "sequence", eos=1, num_decoder_layers=3, **t5, **labels(3))
     case("t5-token", "T5", "token", lengths=short, **t5, **labels(3))
     case("mt5", "MT5", "sequence", eos=1, **t5, **labels(3))
