@@ -9,7 +9,7 @@
 #include "tm_tokenizer.h"
 
 extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops, classification_ops,
-    entities_ops, answers_ops, embedding_ops;
+    entities_ops, answers_ops, embedding_ops, generation_ops;
 
 /* --- sequences.c --- */
 

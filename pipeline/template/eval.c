@@ -161,23 +161,6 @@ static enum tm_status operation(struct render *r, const char *op, const struct v
 
 /* ---- comparisons ---- */
 
-static enum tm_status contains(struct render *r, const struct value *what, const struct value *in,
-                               bool *ret)
-{
-    struct list items;
-    *ret = false;
-    if (in->kind == STRING) {
-        if (what->kind != STRING)
-            return fail(r, TM_BADINPUT, "%s in str is not possible", value_type(what));
-        *ret = what->n == 0 || memmem(in->s, in->n, what->s, what->n) != NULL;
-        return TM_OK;
-    }
-    enum tm_status s = value_items(r, in, &items);
-    for (size_t i = 0; i < items.n && s == TM_OK && !*ret; i++)
-        *ret = value_equal(&items.item[i], what, 0);
-    return s;
-}
-
 static enum tm_status compare(struct render *r, const char *op, const struct value *a,
                               const struct value *b, bool *ret)
 {
@@ -189,7 +172,7 @@ static enum tm_status compare(struct render *r, const char *op, const struct val
         return TM_OK;
     }
     if (strstr(op, "in") != NULL) {
-        s = contains(r, a, b, ret);
+        s = value_contains(r, b, a, ret);
         *ret ^= op[0] == 'n';
         return s;
     }

@@ -89,6 +89,9 @@ enum tm_status value_json(struct render *r, const struct value *v, int indent, s
                           int depth);
 /* The items of a list, the keys of a dict, the characters of a string; of UNDEFINED nothing. */
 enum tm_status value_items(struct render *r, const struct value *v, struct list *ret);
+/* what in `in`: a part of a string, an item of a list, a key. */
+enum tm_status value_contains(struct render *r, const struct value *in, const struct value *what,
+                              bool *ret);
 enum tm_status value_text(struct render *r, const struct value *v, struct value *ret); /* str(v) */
 /* What buf holds, in the arena. */
 enum tm_status value_of_buf(struct render *r, const struct tm_buf *buf, struct value *ret);

@@ -108,8 +108,6 @@ static enum tm_status against(struct render *r, enum what what, const struct val
                               const struct value *other, bool *ret)
 {
     int order = 0;
-    struct list items;
-    enum tm_status s = TM_OK;
     switch (what) {
     case IS_DIVISIBLE:
         return divides(r, v, other->kind == INT ? other->i : 0, 0, ret);
@@ -118,19 +116,11 @@ static enum tm_status against(struct render *r, enum what what, const struct val
         *ret = value_equal(v, other, 0) == (what == IS_EQUAL);
         return TM_OK;
     case IS_IN:
-        if (v->kind == STRING && other->kind == STRING) {
-            *ret = v->n == 0 || memmem(other->s, other->n, v->s, v->n) != NULL;
-            return TM_OK;
-        }
-        *ret = false;
-        s = value_items(r, other, &items);
-        for (size_t i = 0; s == TM_OK && i < items.n; i++)
-            *ret |= value_equal(&items.item[i], v, 0);
-        return s;
+        return value_contains(r, other, v, ret);
     default:
         break;
     }
-    s = value_compare(r, v, other, &order);
+    enum tm_status s = value_compare(r, v, other, &order);
     *ret = what == IS_LESS            ? order < 0
            : what == IS_MORE          ? order > 0
            : what == IS_LESS_OR_EQUAL ? order <= 0

@@ -473,3 +473,20 @@ enum tm_status value_items(struct render *r, const struct value *v, struct list 
         return fail(r, TM_BADINPUT, "%s has no items", value_type(v));
     }
 }
+
+enum tm_status value_contains(struct render *r, const struct value *in, const struct value *what,
+                              bool *ret)
+{
+    struct list items;
+    *ret = false;
+    if (in->kind == STRING) {
+        if (what->kind != STRING)
+            return fail(r, TM_BADINPUT, "%s in str is not possible", value_type(what));
+        *ret = what->n == 0 || memmem(in->s, in->n, what->s, what->n) != NULL;
+        return TM_OK;
+    }
+    enum tm_status s = value_items(r, in, &items);
+    for (size_t i = 0; i < items.n && s == TM_OK && !*ret; i++)
+        *ret = value_equal(&items.item[i], what, 0);
+    return s;
+}

@@ -7,6 +7,8 @@
 struct fake_model fake_models[FAKE_MODELS];
 size_t fake_room = 64, fake_batch = 8;
 bool fake_newest_first;
+const char *fake_chat_template, *fake_source;
+const char *const *fake_languages, *const *fake_added;
 struct fake_seen *fake_seen;
 size_t fake_n_seen;
 size_t fake_opened;
@@ -50,6 +52,8 @@ void fake_reset(void)
     fake_room = 64;
     fake_batch = 8;
     fake_newest_first = false;
+    fake_chat_template = fake_source = NULL;
+    fake_languages = fake_added = NULL;
     memset(fake_models, 0, sizeof fake_models);
 }
 
@@ -162,7 +166,7 @@ enum tm_status tm_tokenizer_encode_source(const struct tm_tokenizer *t, const ch
                                           const char *text, size_t n, struct tm_encoding *e,
                                           struct tm_err *err)
 {
-    (void)language;
+    fake_source = language;
     enum tm_status s = tm_tokenizer_encode(t, text, n, 0, e, err);
     add_token(e, FAKE_SEP, 0, 0, -1, 0);
     return s;
@@ -183,25 +187,42 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
     return TM_OK;
 }
 
+/* The place in a NULL-ended list; -1: not in it. */
+static int32_t place_in(const char *const *list, const char *what)
+{
+    for (int32_t i = 0; list != NULL && list[i] != NULL; i++)
+        if (strcmp(list[i], what) == 0)
+            return i;
+    return -1;
+}
+
 const char *tm_tokenizer_language(const struct tm_tokenizer *t, size_t i)
 {
     (void)t;
-    (void)i;
-    return NULL;
+    return fake_languages != NULL ? fake_languages[i] : NULL;
 }
 
 int32_t tm_tokenizer_language_id(const struct tm_tokenizer *t, const char *language)
 {
+    int32_t i = place_in(fake_languages, language);
     (void)t;
-    (void)language;
-    return -1;
+    return i >= 0 ? FAKE_LANGUAGE + i : -1;
 }
 
 int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token)
 {
+    int32_t i = place_in(fake_added, token);
     (void)t;
-    (void)token;
-    return -1;
+    return i >= 0 ? FAKE_ADDED + i : -1;
+}
+
+int32_t tm_tokenizer_vocab_size(const struct tm_tokenizer *t)
+{
+    int32_t n = 0;
+    (void)t;
+    while (fake_added != NULL && fake_added[n] != NULL)
+        n++;
+    return FAKE_ADDED + n;
 }
 
 int32_t tm_tokenizer_special_id(const struct tm_tokenizer *t, enum tm_special which)
@@ -210,10 +231,17 @@ int32_t tm_tokenizer_special_id(const struct tm_tokenizer *t, enum tm_special wh
     return which == TM_SPECIAL_CLS ? FAKE_CLS : -1;
 }
 
+const char *tm_tokenizer_chat_template(const struct tm_tokenizer *t, const char **ret_file)
+{
+    (void)t;
+    *ret_file = "chat_template.jinja";
+    return fake_chat_template;
+}
+
 const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id)
 {
     (void)t;
-    return fake_word(id);
+    return id >= FAKE_ADDED ? fake_added[id - FAKE_ADDED] : fake_word(id);
 }
 
 enum tm_status tm_tokenizer_bytes(const struct tm_tokenizer *t, int32_t id, struct tm_buf *out,
