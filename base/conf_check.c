@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const tm_conf_task_names[] = {"sentiment", "summary", "translation", NULL};
+const char *const tm_conf_task_names[] = {"sentiment",      "summary",    "translation",
+                                          "classification", "entities",   "answers",
+                                          "embedding",      "generation", NULL};
 
 struct report {
     void (*found)(void *arg, const char *path, const char *text);

@@ -212,7 +212,7 @@
 
 /* Keys of one entry of the list `tasks`. A dotted one is a key of a mapping in the entry. */
 #define TM_CONF_TASK_LIST(X)                                                                       \
-    X("task", task, STR, "", 0, 0, "", "", "What to do: sentiment, summary or translation")        \
+    X("task", task, STR, "", 0, 0, "", "", "What to do: see the guide")                            \
     X("model", model, STR, "", 0, 0, "", "",                                                       \
       "Model folder, or a name found in the model path; without it the task's default model")      \
     X("when.lang", when_lang, LIST, "", 0, 0, "", "",                                              \
@@ -226,8 +226,33 @@
     X("unfaithful", unfaithful, ENUM, "flag", 0, 0, "flag|keep|extract", "",                       \
       "summary, model that generates: a summary with numbers or names that the text has not is "   \
       "flagged, kept or replaced by the text's own sentences")                                     \
-    X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
-      "sentiment: tokens that neighbouring windows of a long text share")                          \
+    X("stride", stride, INT, "", 0, 100000, "", "tokens",                                          \
+      "Tokens that neighbouring windows of a long text share; without it 64, entities and "        \
+      "answers 128")                                                                               \
+    X("labels", labels, LIST, "", 0, 0, "", "",                                                    \
+      "classification by a model of entailment (zero-shot): the labels to choose from")            \
+    X("hypothesis_template", hypothesis_template, STR, "This example is {}.", 0, 0, "", "",        \
+      "classification, zero-shot: the sentence that a label makes; {} is the label")               \
+    X("multi_label", multi_label, BOOL, "false", 0, 0, "", "",                                     \
+      "classification, zero-shot: each label for itself, several may hold")                        \
+    X("aggregation_strategy", aggregation_strategy, ENUM, "first", 0, 0,                           \
+      "none|simple|first|average|max", "", "entities: how the labels of tokens become one")        \
+    X("questions", questions, LIST, "", 0, 0, "", "",                                              \
+      "answers: what to ask of each document; the envelope may ask more")                          \
+    X("max_seq_len", max_seq_len, INT, "384", 8, 1000000, "", "tokens",                            \
+      "answers: length of a window, question included")                                            \
+    X("max_answer_len", max_answer_len, INT, "15", 1, 1000000, "", "tokens",                       \
+      "answers: longest answer")                                                                   \
+    X("handle_impossible_answer", handle_impossible_answer, BOOL, "false", 0, 0, "", "",           \
+      "answers: none where the model holds that more likely than any")                             \
+    X("name", name, STR, "", 0, 0, "", "", "generation: name of the result")                       \
+    X("template", template, STR, "{{ text }}", 0, 0, "", "",                                       \
+      "generation: the prompt, a Jinja template over title, text, language, source, url, id and "  \
+      "the envelope's prompt_vars")                                                                \
+    X("system", system, STR, "", 0, 0, "", "",                                                     \
+      "generation: system message of a chat; a template like the prompt")                          \
+    X("chat", chat, BOOL, "true", 0, 0, "", "",                                                    \
+      "generation: put the prompt into the model's chat template, if it has one")                  \
     X("from", from, STR, "", 0, 0, "", "",                                                         \
       "translation: language of the text (BCP-47); without it the model's own default")            \
     X("to", to, STR, "", 0, 0, "", "", "translation: language to translate into (BCP-47)")         \

@@ -23,6 +23,8 @@ struct state {
     struct tm_conf_task conf; /* options of generation, as in a configuration file */
     struct tm_generator *generator;
     struct infer_form form;
+    const char *task_name; /* of the pipeline, when one of its tasks does the work */
+    struct infer_task *task;
 };
 
 static enum exit_code bad_line(struct state *st, const struct tm_err *err)
@@ -113,28 +115,48 @@ static enum tm_status read_id_line(struct state *st, const char *line, size_t le
     return TM_OK;
 }
 
-/* {"text": …, "text_pair": …} into st->text and st->pair. */
+/* {"text": …, "text_pair": …}, under these names, into st->text and st->pair. */
 static enum tm_status read_pair_line(struct state *st, const char *line, size_t len,
-                                     struct tm_err *err)
+                                     const char *first, const char *second, struct tm_err *err)
 {
     struct tm_json j;
     struct tm_json_event e;
     tm_json_init(&j, "line", line, len);
     enum tm_status s = tm_json_next(&j, &e, err);
     while (s == TM_OK && (s = tm_json_next(&j, &e, err)) == TM_OK && e.type == TM_JSON_KEY) {
-        struct tm_buf *to = strcmp(e.text, "text") == 0        ? &st->text
-                            : strcmp(e.text, "text_pair") == 0 ? &st->pair
-                                                               : NULL;
+        struct tm_buf *to = strcmp(e.text, first) == 0    ? &st->text
+                            : strcmp(e.text, second) == 0 ? &st->pair
+                                                          : NULL;
         const char *text;
         size_t n;
         if (to == NULL)
-            s = tm_json_fail(&j, TM_BADINPUT, err, "unknown key %s: expected text, text_pair",
-                             e.text);
+            s = tm_json_fail(&j, TM_BADINPUT, err, "unknown key %s: expected %s, %s", e.text, first,
+                             second);
         else if ((s = tm_json_string(&j, &text, &n, err)) == TM_OK && !tm_buf_append(to, text, n))
             s = tm_err_set(err, TM_NOMEM, "text");
     }
     tm_json_finish(&j);
     return s;
+}
+
+static enum tm_status add_task_line(struct state *st, const char *line, size_t len,
+                                    struct tm_err *err)
+{
+    enum tm_status s = TM_OK;
+    bool asks = strcmp(st->task_name, "answers") == 0;
+    tm_buf_clear(&st->text);
+    tm_buf_clear(&st->pair);
+    if (asks && (len == 0 || line[0] != '{'))
+        return tm_err_set(err, TM_BADINPUT, "expected {\"question\": ..., \"context\": ...}");
+    if (asks)
+        s = read_pair_line(st, line, len, "context", "question", err);
+    else if (!line_text(st->args, line, len, &st->text))
+        return tm_err_set(err, TM_BADINPUT, "not a text");
+    if (s == TM_OK && asks && (st->pair.len == 0 || st->text.len == 0))
+        s = tm_err_set(err, TM_BADINPUT, "question or context is missing");
+    return s == TM_OK ? infer_task_add(st->task, st->text.data != NULL ? st->text.data : "",
+                                       st->text.len, asks ? st->pair.data : NULL, err)
+                      : s;
 }
 
 static enum tm_status encode_line(struct state *st, const char *line, size_t len,
@@ -145,7 +167,7 @@ static enum tm_status encode_line(struct state *st, const char *line, size_t len
     tm_buf_clear(&st->text);
     tm_buf_clear(&st->pair);
     if (len > 0 && line[0] == '{') {
-        if ((s = read_pair_line(st, line, len, err)) != TM_OK)
+        if ((s = read_pair_line(st, line, len, "text", "text_pair", err)) != TM_OK)
             return s;
     } else if (!line_text(st->args, line, len, &st->text))
         return tm_err_set(err, TM_BADINPUT, "not a text");
@@ -175,9 +197,22 @@ static enum tm_status encode_line(struct state *st, const char *line, size_t len
 
 /* ---- chunks ---- */
 
+static enum exit_code run_task(struct state *st)
+{
+    struct tm_err err = {0};
+    tm_buf_clear(&st->out);
+    if (infer_task_run(st->task, &st->out, &err) != TM_OK)
+        return verb_fail_err(st->args, &err);
+    if (st->out.len > 0 && fwrite(st->out.data, 1, st->out.len, stdout) != st->out.len)
+        return verb_fail(st->args, EXIT_IO, "standard output cannot be written");
+    return EXIT_OK;
+}
+
 static enum exit_code run_chunk(struct state *st)
 {
     struct tm_err err = {0};
+    if (st->task != NULL)
+        return run_task(st);
     for (size_t i = 0; i < st->n; i++)
         st->seqs[i] = st->items[i].seq;
     if (tm_drive(st->model->engine, st->seqs, st->n, NULL, &err) != TM_OK)
@@ -204,6 +239,11 @@ static enum exit_code use_line(void *arg, char *line, size_t len)
     struct infer_item item = {0};
     struct tm_err err = {0};
     st->line++;
+    if (st->task != NULL) {
+        if (add_task_line(st, line, len, &err) != TM_OK)
+            return bad_line(st, &err);
+        return infer_task_full(st->task) ? run_task(st) : EXIT_OK;
+    }
     enum tm_status s = args_has(st->args, "ids") ? read_id_line(st, line, len, &item, &err)
                                                  : encode_line(st, line, len, &item, &err);
     if (s == TM_OK)
@@ -224,6 +264,15 @@ static const struct verb_option options[] = {
     {"threads", '\0', "N", "Workers; 0: one a core"},
     {"aggregation-strategy", '\0', "HOW",
      "token-classification: none, simple, first, average or max"},
+    {"candidate-labels", '\0', "A,B", "zero-shot-classification: labels to choose from"},
+    {"hypothesis-template", '\0', "TEXT", "zero-shot-classification: sentence of a label, {}"},
+    {"multi-label", '\0', "BOOL", "zero-shot-classification: true: several labels may hold"},
+    {"max-seq-len", '\0', "N", "question-answering: tokens of a window, question included"},
+    {"max-answer-len", '\0', "N", "question-answering: most tokens of an answer"},
+    {"handle-impossible-answer", '\0', "BOOL", "question-answering: true: there may be none"},
+    {"stride", '\0', "N", "Tokens that windows share"},
+    {"chat", '\0', NULL, "text-generation: a line is what a user says to a chat model"},
+    {"system", '\0', "TEXT", "text-generation: system message of the chat"},
     {"max-length", '\0', "N", "Most tokens of an answer"},
     {"max-new-tokens", '\0', "N", "Most new tokens of an answer"},
     {"min-length", '\0', "N", "Fewest tokens of an answer"},
@@ -248,16 +297,18 @@ static const struct verb_option options[] = {
     {"bad-words-ids", '\0', "JSON", "Runs of ids that no answer has: [[12, 7], [5]]"},
     {"suppress-tokens", '\0', "JSON", "Ids that no answer has: [12, 7]"},
     {"schema", '\0', "FILE", "An answer is JSON that this JSON Schema allows"},
+    {"choices", '\0', "A,B", "An answer is one of these texts"},
     {"stop-strings", '\0', "TEXT", "An answer ends after it"},
     {0},
 };
 
-enum { FIRST_GENERATION_OPTION = 7 }; /* of options[] */
+/* Of options[]: from here on they are keys of the configuration. */
+enum { FIRST_TASK_OPTION = 8, FIRST_GENERATION_OPTION = 16 };
 
-static bool is_generation_option(const char *name)
+static bool is_option(const char *name, size_t first)
 {
-    for (const struct verb_option *o = options + FIRST_GENERATION_OPTION; o->name != NULL; o++)
-        if (strcmp(o->name, name) == 0)
+    for (const struct verb_option *o = options + first; o->name != NULL; o++)
+        if (o->value != NULL && strcmp(o->name, name) == 0)
             return true;
     return false;
 }
@@ -265,12 +316,15 @@ static bool is_generation_option(const char *name)
 static const struct {
     const char *task;
     enum tm_head head;
-    const char *key; /* of a generated text */
+    const char *key;       /* of a generated text */
+    const char *task_name; /* of the pipeline, where that does it */
 } tasks[] = {
     {"text-classification", TM_HEAD_SEQUENCE, NULL},
     {"sentiment-analysis", TM_HEAD_SEQUENCE, NULL},
     {"token-classification", TM_HEAD_TOKEN, NULL},
     {"feature-extraction", TM_HEAD_EMBEDDING, NULL},
+    {"zero-shot-classification", TM_HEAD_SEQUENCE, NULL, "classification"},
+    {"question-answering", TM_HEAD_SPAN, NULL, "answers"},
     {"translation", TM_HEAD_GENERATE, "translation_text"},
     {"summarization", TM_HEAD_GENERATE, "summary_text"},
     {"text2text-generation", TM_HEAD_GENERATE, "generated_text"},
@@ -283,16 +337,19 @@ static enum exit_code check_task(struct state *st)
     const struct tm_model *m = st->model;
     const char *task = args_get(a, "task");
     const struct tm_engine_info *info = tm_engine_info(m->engine);
-    char known[256] = "";
+    char known[384] = "";
     st->form.key = "generated_text";
-    if (task == NULL)
+    if (task == NULL) {
+        st->task_name = info->head == TM_HEAD_SPAN ? "answers" : NULL;
         return EXIT_OK;
+    }
     for (size_t i = 0; i < TM_COUNTOF(tasks); i++) {
         snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i > 0 ? ", " : "",
                  tasks[i].task);
         if (strcmp(tasks[i].task, task) != 0)
             continue;
         st->form.key = tasks[i].key;
+        st->task_name = tasks[i].task_name;
         return tasks[i].head == info->head
                    ? EXIT_OK
                    : verb_fail(a, EXIT_NOINPUT, "model %s is %s, which does not do %s", m->name,
@@ -301,8 +358,51 @@ static enum exit_code check_task(struct state *st)
     return verb_fail(a, EXIT_USAGE, "no task %s; there are %s", task, known);
 }
 
-/* The options of generation are the configuration's keys, with dashes. A list is given as often as
- * it has entries. */
+/* "a, b" as entries of a list, as Hugging Face's pipeline takes candidate_labels. */
+static enum tm_status set_list(struct state *st, const struct tm_conf_key *key, const char *value,
+                               struct tm_err *err)
+{
+    enum tm_status s = TM_OK;
+    while (*value != '\0' && s == TM_OK) {
+        char item[1024];
+        value += strspn(value, " ");
+        size_t n = strcspn(value, ","), len = n;
+        while (len > 0 && value[len - 1] == ' ')
+            len--;
+        snprintf(item, sizeof item, "%.*s", (int)TM_MIN(len, sizeof item - 1), value);
+        s = len > 0 ? tm_conf_set(&st->conf, key, item, NULL, err) : TM_OK;
+        value += n + (value[n] == ',');
+    }
+    return s;
+}
+
+/* Labels, and what decides which of the pipeline's tasks does the work. */
+static enum exit_code read_task(struct state *st, struct tm_err *err)
+{
+    const struct args *a = st->args;
+    const char *labels = args_get(a, "candidate-labels"), *file;
+    bool chat = args_has(a, "chat") || args_get(a, "system") != NULL;
+    if (labels != NULL &&
+        set_list(st, tm_conf_find(tm_conf_task_keys, "labels"), labels, err) != TM_OK)
+        return verb_fail_err(a, err);
+    bool zero_shot = st->task_name != NULL && strcmp(st->task_name, "classification") == 0;
+    if (zero_shot != (st->conf.labels.n > 0))
+        return verb_fail(a, EXIT_USAGE,
+                         "--task zero-shot-classification and --candidate-labels go together");
+    if (chat && tm_engine_info(st->model->engine)->head != TM_HEAD_GENERATE)
+        return verb_fail(a, EXIT_USAGE, "--chat is for models that generate");
+    if (chat && tm_tokenizer_chat_template(st->model->tok, &file) == NULL)
+        return verb_fail(a, EXIT_NOINPUT, "model %s has no chat template", st->model->name);
+    if (chat)
+        st->task_name = "generation";
+    if (st->task_name == NULL || args_has(a, "ids"))
+        return EXIT_OK;
+    return infer_task_open(st->task_name, st->model, &st->conf, &st->task, err) == TM_OK
+               ? EXIT_OK
+               : verb_fail_err(a, err);
+}
+
+/* Options are the configuration's keys, with dashes. */
 static enum exit_code read_options(struct state *st)
 {
     struct tm_err err = {0};
@@ -315,12 +415,15 @@ static enum exit_code read_options(struct state *st)
         for (; k->path[n] != '\0' && n + 1 < sizeof name; n++)
             name[n] = k->path[n] == '_' ? '-' : k->path[n];
         name[n] = '\0';
-        const char *value = is_generation_option(name) ? args_get(st->args, name) : NULL;
+        const char *value = is_option(name, FIRST_TASK_OPTION) ? args_get(st->args, name) : NULL;
         if (value == NULL)
             continue;
-        if (!generates)
+        if (!generates && is_option(name, FIRST_GENERATION_OPTION))
             return verb_fail(st->args, EXIT_USAGE, "--%s is for models that generate", name);
-        if (tm_conf_set(&st->conf, k, value, NULL, &err) != TM_OK)
+        enum tm_status s = strcmp(name, "choices") == 0
+                               ? set_list(st, k, value, &err)
+                               : tm_conf_set(&st->conf, k, value, NULL, &err);
+        if (s != TM_OK)
             return verb_fail(st->args, EXIT_USAGE, "%s", err.text);
     }
     if (generates && tm_generator_open(st->model, &st->conf, &st->generator, &err) != TM_OK)
@@ -332,7 +435,7 @@ static enum exit_code read_options(struct state *st)
                          how);
     st->form.generator = st->generator;
     st->form.raw = args_has(st->args, "ids");
-    return EXIT_OK;
+    return read_task(st, &err);
 }
 
 static enum exit_code open_model(struct state *st)
@@ -352,8 +455,6 @@ static enum exit_code open_model(struct state *st)
                       precision != NULL ? precision : "auto", (int)threads, 0, !ids, &st->model,
                       &err) != TM_OK)
         return verb_fail_err(a, &err);
-    if (!ids && tm_engine_info(st->model->engine)->head == TM_HEAD_SPAN)
-        return verb_fail(a, EXIT_USAGE, "a question-answering head takes --ids");
     code = check_task(st);
     return code == EXIT_OK ? read_options(st) : code;
 }
@@ -376,6 +477,7 @@ static enum exit_code run(const struct args *a)
         code = run_chunk(&st);
     if (code == EXIT_OK && fflush(stdout) != 0)
         code = verb_fail(a, EXIT_IO, "standard output cannot be written");
+    infer_task_close(st.task);
     tm_generator_close(st.generator);
     tm_conf_task_finish(&st.conf);
     tm_model_close(st.model);
@@ -394,12 +496,15 @@ static enum exit_code run(const struct args *a)
 const struct verb verb_infer = {
     .name = "infer",
     .summary = "Run a model over lines of text, one JSON line out for each",
-    .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}. Answers have "
-               "the field's shapes:\n"
+    .details = "A line is text, a JSON string, or {\"text\":...,\"text_pair\":...}; for "
+               "question-answering "
+               "{\"question\":...,\"context\":...}.\nAnswers have the field's shapes:\n"
                "{\"label\",\"score\"}, "
                "[{\"entity\",\"score\",\"index\",\"word\",\"start\",\"end\"}] (with aggregation "
                "[{\"entity_group\",...}]), {\"embedding\"},\n"
-               "{\"translation_text\"}, {\"summary_text\"}, {\"generated_text\"}.\n"
+               "{\"translation_text\"}, {\"summary_text\"}, {\"generated_text\"}, "
+               "{\"sequence\",\"labels\",\"scores\"}, "
+               "{\"score\",\"start\",\"end\",\"answer\"}.\n"
                "With --ids a line is [ids] or {\"ids\":[...],\"pair_ids\":[...]}, used as given; "
                "answers are {\"logits\"},\n"
                "{\"start_logits\",\"end_logits\"}, {\"embedding\"} or "

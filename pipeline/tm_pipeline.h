@@ -139,8 +139,11 @@ struct tm_doc {
     const char *const *authors;
     size_t n_authors;
     const char *const *tasks;
-    size_t n_tasks;      /* the envelope's choice; n_tasks 0: all configured */
-    struct json_t *meta; /* echoed; borrowed from an arena cleanup */
+    size_t n_tasks;               /* the envelope's choice; n_tasks 0: all configured */
+    const char *const *questions; /* the envelope's, besides the configuration's */
+    size_t n_questions;
+    struct json_t *prompt_vars; /* an object for templates, or NULL; borrowed like meta */
+    struct json_t *meta;        /* echoed; borrowed from an arena cleanup */
 
     /* cleaned text: UTF-8 NFC, paragraphs separated by one blank line; all offsets refer to it */
     const char *text;

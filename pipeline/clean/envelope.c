@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-enum { META_MOST = 65536, TASKS_MOST = 64, AUTHORS_MOST = 64 };
+enum { OBJECT_MOST = 65536, TASKS_MOST = 64, AUTHORS_MOST = 64, QUESTIONS_MOST = 64 };
 
 /* Fields that are text and go to the document as they are. */
 static const struct {
@@ -168,19 +168,21 @@ static enum tm_status get_payload(struct tm_doc *doc, const json_t *root, struct
 /* ---- the whole ---------------------------------------------------------------------------------
  */
 
-static enum tm_status get_meta(struct tm_doc *doc, const json_t *root, struct tm_err *err)
+/* An object of limited size, borrowed from the envelope. */
+static enum tm_status get_object(const json_t *root, const char *name, json_t **ret,
+                                 struct tm_err *err)
 {
-    json_t *meta = field(root, "meta");
-    if (meta == NULL)
+    json_t *v = field(root, name);
+    if (v == NULL)
         return TM_OK;
-    if (!json_is_object(meta))
-        return tm_err_set(err, TM_BADINPUT, "field meta must be an object, not %s",
-                          type_name(meta));
-    size_t size = json_dumpb(meta, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
-    if (size > META_MOST)
-        return tm_err_set(err, TM_TOOLARGE, "field meta has %zu bytes; at most %d are echoed", size,
-                          META_MOST);
-    doc->meta = meta;
+    if (!json_is_object(v))
+        return tm_err_set(err, TM_BADINPUT, "field %s must be an object, not %s", name,
+                          type_name(v));
+    size_t size = json_dumpb(v, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (size > OBJECT_MOST)
+        return tm_err_set(err, TM_TOOLARGE, "field %s has %zu bytes; at most %d are taken", name,
+                          size, OBJECT_MOST);
+    *ret = v;
     return TM_OK;
 }
 
@@ -230,7 +232,12 @@ static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct 
     if (s == TM_OK)
         s = get_redact(root, ret, err);
     if (s == TM_OK)
-        s = get_meta(doc, root, err);
+        s = get_list(doc, root, "questions", true, QUESTIONS_MOST, &doc->questions,
+                     &doc->n_questions, err);
+    if (s == TM_OK)
+        s = get_object(root, "prompt_vars", &doc->prompt_vars, err);
+    if (s == TM_OK)
+        s = get_object(root, "meta", &doc->meta, err);
     if (doc->lang != NULL)
         doc->lang_from = "envelope";
     if (doc->published_at != NULL) { /* as mails and feeds write it: as the field asks for it */

@@ -120,6 +120,18 @@ static bool known_prefix(const struct tm_tokenizer *tok, const char *tag, char o
     return false;
 }
 
+/* Has the vocabulary tokens like ">>fra<<"? Then the model is of several targets. */
+static bool has_prefixes(const struct tm_tokenizer *tok)
+{
+    for (int32_t id = 0; id < tm_tokenizer_vocab_size(tok); id++) {
+        const char *token = tm_tokenizer_token(tok, id);
+        size_t n = token != NULL ? strlen(token) : 0;
+        if (n > 4 && memcmp(token, ">>", 2) == 0 && memcmp(token + n - 2, "<<", 2) == 0)
+            return true;
+    }
+    return false;
+}
+
 enum tm_status language_resolve(const struct tm_model *m, const char *from, const char *to,
                                 struct language_pair *ret, struct tm_err *err)
 {
@@ -136,8 +148,12 @@ enum tm_status language_resolve(const struct tm_model *m, const char *from, cons
                               m->name, from);
         return TM_OK;
     }
-    if (to[0] != '\0' && !known_prefix(m->tok, to, ret->prefix))
-        ret->prefix[0] = '\0'; /* a model of one pair */
+    if (to[0] != '\0' && known_prefix(m->tok, to, ret->prefix))
+        return TM_OK;
+    ret->prefix[0] = '\0'; /* a model of one pair */
+    if (has_prefixes(m->tok))
+        return tm_err_set(err, TM_CONFIG, "model %s knows no language \"%.40s\": set `to`", m->name,
+                          to);
     return TM_OK;
 }
 

@@ -68,7 +68,7 @@ static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct t
                            struct tm_encoding *enc, struct tm_err *err)
 {
     struct seq_list l;
-    int32_t stride = (int32_t)t->conf->stride;
+    int32_t stride = task_stride(t, 64);
     enum tm_status s = seq_list_init(&l, t, doc, enc, doc->n_sentences + 2, err);
     if (s == TM_OK)
         s = seq_list_add(&l, doc->text, doc->text_len, PART_DOCUMENT, stride, err);
@@ -87,9 +87,7 @@ static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct t
         return tm_err_set(err, TM_NOMEM, "sentiment");
     *st = (struct state){l.part, l.weight, l.n};
     run->state = st;
-    run->seqs = l.seqs;
-    run->n_seqs = l.n;
-    return TM_OK;
+    return seq_list_start(&l, run, err);
 }
 
 /* Softmax over the model's labels, put under their polarity. */

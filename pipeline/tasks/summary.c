@@ -133,15 +133,11 @@ static enum tm_status plan_extract(const struct tm_task *t, struct tm_doc *doc,
     }
     if (s != TM_OK)
         return s;
-    if (l.n == 0)
-        return tm_err_set(err, TM_EMPTY, "the text has no tokens");
     st->part = l.part;
     st->weight = l.weight;
     st->n_seqs = l.n;
     run->state = st;
-    run->seqs = l.seqs;
-    run->n_seqs = l.n;
-    return TM_OK;
+    return seq_list_start(&l, run, err);
 }
 
 static double dot(const float *a, const float *b, size_t n)

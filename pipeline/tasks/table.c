@@ -9,8 +9,10 @@
 #include <string.h>
 #include <strings.h>
 
-const struct tm_task_ops *const tm_task_table[] = {&sentiment_ops, &summary_ops, &translation_ops,
-                                                   NULL};
+const struct tm_task_ops *const tm_task_table[] = {
+    &sentiment_ops,      &summary_ops,    &translation_ops,
+    &classification_ops, &entities_ops,   &answers_ops,
+    &embedding_ops,      &generation_ops, NULL};
 
 static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, void *arg,
                                    struct tm_err *err)

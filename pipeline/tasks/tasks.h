@@ -8,7 +8,8 @@
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
 
-extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops;
+extern const struct tm_task_ops sentiment_ops, summary_ops, translation_ops, classification_ops,
+    entities_ops, answers_ops, embedding_ops, generation_ops;
 
 /* --- sequences.c --- */
 
@@ -21,16 +22,52 @@ struct seq_list {
     struct tm_encoding *enc;
     struct tm_seq *seqs;
     int32_t *part, *weight;
+    int32_t *from; /* its first token among those of its text */
     size_t n, room;
+};
+
+/* What stands around a window: special tokens and, of a pair, the text that stays. */
+struct seq_frame {
+    const int32_t *before, *after;
+    size_t n_before, n_after;
+    int32_t first_after; /* of `after`, how many have token type 0; -1: types turn where the window
+                            begins; INT32_MAX: no types */
+};
+
+/* Tokens of a text in the document's arena, for windows over them and for what they say. */
+struct seq_text {
+    const char *text;
+    size_t text_len;
+    int32_t *ids, *words;
+    uint32_t (*offsets)[2];
+    size_t n;
 };
 
 /* room: how many sequences to begin with; grows. */
 enum tm_status seq_list_init(struct seq_list *l, const struct tm_task *task, struct tm_doc *doc,
                              struct tm_encoding *enc, size_t room, struct tm_err *err);
+enum tm_status seq_text_encode(struct seq_list *l, const char *text, size_t n, struct seq_text *ret,
+                               struct tm_err *err);
+/* The model's own frame of one text. */
+struct seq_frame seq_frame_single(const struct tm_model *m);
+/* The frame of a pair whose one text stays the same: the first of both (question), or the second
+ * (hypothesis). */
+enum tm_status seq_frame_pair(struct seq_list *l, const char *text, size_t n, bool is_first,
+                              struct seq_frame *ret, struct tm_err *err);
+/* Windows over a text's tokens, of at most `most` ids with their frame (0: what the model takes).
+ */
+enum tm_status seq_list_windows(struct seq_list *l, const struct seq_frame *f,
+                                const struct seq_text *t, int32_t part, int32_t stride,
+                                int32_t most, struct tm_err *err);
 /* Windows over text[0, n) as part number `part`; neighbours share `stride` tokens. Empty text gives
  * none. */
 enum tm_status seq_list_add(struct seq_list *l, const char *text, size_t n, int32_t part,
                             int32_t stride, struct tm_err *err);
+/* Hands the list to the run as its round. TM_EMPTY: it has no sequence. */
+enum tm_status seq_list_start(const struct seq_list *l, struct tm_task_run *run,
+                              struct tm_err *err);
+/* The task's stride, or what it is without one. */
+int32_t task_stride(const struct tm_task *t, int32_t without);
 /* A sequence for a model that generates, from ids that are copied. how: NULL or, when they differ
  * from the generator's, the parameters. */
 enum tm_status seq_generate(struct tm_doc *doc, const struct tm_generator *g,

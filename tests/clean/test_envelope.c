@@ -21,7 +21,8 @@ static void test_fields(void **state)
         "th\\u00e9.\",\"title\":\"T\",\"url\":\"http://x/\","
         "\"source\":\"S\",\"author\":[\"A\",\"B\"],\"published_at\":\"2026-01-31T10:00:00Z\","
         "\"lang\":\"fr\","
-        "\"kind\":\"social\",\"tasks\":[\"summary\"],\"meta\":{\"a\":[1,2]},\"unknown\":5}",
+        "\"kind\":\"social\",\"tasks\":[\"summary\"],\"meta\":{\"a\":[1,2]},\"unknown\":5,"
+        "\"questions\":[\"Who?\",\"Why?\"],\"prompt_vars\":{\"tone\":\"calm\"}}",
         7);
     check_offsets(doc, "Café au lait. Et un thé.", strlen("Café au lait. Et un thé."));
     assert_string_equal(doc->text, "Café au lait. Et un thé.");
@@ -39,6 +40,9 @@ static void test_fields(void **state)
     assert_int_equal(doc->n_tasks, 1);
     assert_string_equal(doc->tasks[0], "summary");
     assert_int_equal(json_array_size(json_object_get(doc->meta, "a")), 2);
+    assert_int_equal(doc->n_questions, 2);
+    assert_string_equal(doc->questions[1], "Why?");
+    assert_string_equal(json_string_value(json_object_get(doc->prompt_vars, "tone")), "calm");
     assert_int_equal(doc->n_sentences, 2);
     tm_doc_destroy(doc);
 }

@@ -7,6 +7,8 @@
 struct fake_model fake_models[FAKE_MODELS];
 size_t fake_room = 64, fake_batch = 8;
 bool fake_newest_first;
+const char *fake_chat_template, *fake_source;
+const char *const *fake_languages, *const *fake_added;
 struct fake_seen *fake_seen;
 size_t fake_n_seen;
 size_t fake_opened;
@@ -65,6 +67,8 @@ void fake_reset(void)
     fake_room = 64;
     fake_batch = 8;
     fake_newest_first = false;
+    fake_chat_template = fake_source = NULL;
+    fake_languages = fake_added = NULL;
     memset(fake_models, 0, sizeof fake_models);
 }
 
@@ -98,7 +102,40 @@ void tm_tokenizer_close(struct tm_tokenizer *t)
 void tm_encoding_finish(struct tm_encoding *e)
 {
     free(e->ids);
+    free(e->offsets);
+    free(e->words);
+    free(e->types);
     *e = (struct tm_encoding){0};
+}
+
+static void add_token(struct tm_encoding *e, int32_t id, size_t start, size_t end, int32_t word,
+                      uint8_t type)
+{
+    if (e->n == e->room) {
+        e->room = 2 * e->room + 16;
+        e->ids = realloc(e->ids, e->room * sizeof *e->ids);
+        e->offsets = realloc(e->offsets, e->room * sizeof *e->offsets);
+        e->words = realloc(e->words, e->room * sizeof *e->words);
+        e->types = realloc(e->types, e->room * sizeof *e->types);
+    }
+    e->ids[e->n] = id;
+    e->offsets[e->n][0] = (uint32_t)start;
+    e->offsets[e->n][1] = (uint32_t)end;
+    e->words[e->n] = word;
+    e->types[e->n++] = type;
+}
+
+static void add_words(struct tm_encoding *e, const char *text, size_t n, uint8_t type)
+{
+    int32_t word = 0;
+    for (size_t i = 0; i < n;) {
+        size_t start = i;
+        while (i < n && strchr(" \n", text[i]) == NULL)
+            i++;
+        if (i > start && text[start] != '~')
+            add_token(e, word_id(text + start, i - start), start, i, word++, type);
+        i += i < n;
+    }
 }
 
 enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *text, size_t n,
@@ -108,20 +145,32 @@ enum tm_status tm_tokenizer_encode(const struct tm_tokenizer *t, const char *tex
     (void)err;
     assert_false((how & TM_ENCODE_SPECIAL) != 0); /* tasks put their own frame around windows */
     e->n = 0;
-    for (size_t i = 0; i < n;) {
-        size_t start = i;
-        while (i < n && strchr(" \n", text[i]) == NULL)
-            i++;
-        if (i > start && text[start] != '~') {
-            if (e->n == e->room) {
-                e->room = 2 * e->room + 16;
-                e->ids = realloc(e->ids, e->room * sizeof *e->ids);
-            }
-            e->ids[e->n++] = word_id(text + start, i - start);
-        }
-        i += i < n;
-    }
+    add_words(e, text, n, 0);
     return TM_OK;
+}
+
+enum tm_status tm_tokenizer_encode_pair(const struct tm_tokenizer *t, const char *text, size_t n,
+                                        const char *pair, size_t n_pair, struct tm_encoding *e,
+                                        struct tm_err *err)
+{
+    (void)t;
+    (void)err;
+    e->n = 0;
+    add_token(e, FAKE_CLS, 0, 0, -1, 0);
+    add_words(e, text, n, 0);
+    add_token(e, FAKE_SEP, 0, 0, -1, 0);
+    add_words(e, pair, n_pair, 1);
+    add_token(e, FAKE_SEP, 0, 0, -1, 1);
+    return TM_OK;
+}
+
+void tm_tokenizer_subwords(const struct tm_tokenizer *t, const char *text, size_t n,
+                           const struct tm_encoding *e, uint8_t *ret_subword)
+{
+    (void)t;
+    (void)text;
+    (void)n;
+    memset(ret_subword, 0, e->n);
 }
 
 void tm_tokenizer_frame(const struct tm_tokenizer *t, const int32_t **ret_prefix,
@@ -139,10 +188,9 @@ enum tm_status tm_tokenizer_encode_source(const struct tm_tokenizer *t, const ch
                                           const char *text, size_t n, struct tm_encoding *e,
                                           struct tm_err *err)
 {
-    (void)language;
+    fake_source = language;
     enum tm_status s = tm_tokenizer_encode(t, text, n, 0, e, err);
-    e->ids = realloc(e->ids, (e->room = e->n + 1) * sizeof *e->ids);
-    e->ids[e->n++] = FAKE_SEP;
+    add_token(e, FAKE_SEP, 0, 0, -1, 0);
     return s;
 }
 
@@ -161,38 +209,61 @@ enum tm_status tm_tokenizer_decode(const struct tm_tokenizer *t, const int32_t *
     return TM_OK;
 }
 
+/* The place in a NULL-ended list; -1: not in it. */
+static int32_t place_in(const char *const *list, const char *what)
+{
+    for (int32_t i = 0; list != NULL && list[i] != NULL; i++)
+        if (strcmp(list[i], what) == 0)
+            return i;
+    return -1;
+}
+
 const char *tm_tokenizer_language(const struct tm_tokenizer *t, size_t i)
 {
     (void)t;
-    (void)i;
-    return NULL;
+    return fake_languages != NULL ? fake_languages[i] : NULL;
 }
 
 int32_t tm_tokenizer_language_id(const struct tm_tokenizer *t, const char *language)
 {
+    int32_t i = place_in(fake_languages, language);
     (void)t;
-    (void)language;
-    return -1;
+    return i >= 0 ? FAKE_LANGUAGE + i : -1;
 }
 
 int32_t tm_tokenizer_id(const struct tm_tokenizer *t, const char *token)
 {
+    int32_t i = place_in(fake_added, token);
     (void)t;
-    (void)token;
-    return -1;
+    return i >= 0 ? FAKE_ADDED + i : -1;
+}
+
+int32_t tm_tokenizer_vocab_size(const struct tm_tokenizer *t)
+{
+    int32_t n = 0;
+    (void)t;
+    while (fake_added != NULL && fake_added[n] != NULL)
+        n++;
+    return FAKE_ADDED + n;
 }
 
 int32_t tm_tokenizer_special_id(const struct tm_tokenizer *t, enum tm_special which)
 {
     (void)t;
-    (void)which;
-    return -1;
+    return which == TM_SPECIAL_CLS ? FAKE_CLS : -1;
+}
+
+const char *tm_tokenizer_chat_template(const struct tm_tokenizer *t, const char **ret_file)
+{
+    (void)t;
+    *ret_file = "chat_template.jinja";
+    return fake_chat_template;
 }
 
 const char *tm_tokenizer_token(const struct tm_tokenizer *t, int32_t id)
 {
     (void)t;
-    return fake_word(id);
+    return id >= FAKE_ADDED ? fake_added[id - FAKE_ADDED] : fake_word(id);
 }
 
 enum tm_status tm_tokenizer_bytes(const struct tm_tokenizer *t, int32_t id, struct tm_buf *out,
@@ -272,9 +343,17 @@ const struct tm_engine_info *tm_engine_info(const struct tm_engine *e)
 
 size_t tm_engine_output_size(const struct tm_engine *e, int32_t n_ids)
 {
-    (void)n_ids;
     const struct tm_engine_info *info = &e->model->info;
-    return (size_t)(info->head == TM_HEAD_EMBEDDING ? info->hidden_size : info->n_labels);
+    switch (info->head) {
+    case TM_HEAD_EMBEDDING:
+        return (size_t)info->hidden_size;
+    case TM_HEAD_TOKEN:
+        return (size_t)(n_ids * info->n_labels);
+    case TM_HEAD_SPAN:
+        return 2 * (size_t)n_ids;
+    default:
+        return (size_t)info->n_labels;
+    }
 }
 
 int32_t tm_engine_generated_most(const struct tm_engine *e, const struct tm_sequence *seq)

@@ -14,7 +14,13 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-enum { FAKE_CLS = 1, FAKE_SEP = 2, FAKE_MODELS = 4 };
+enum {
+    FAKE_CLS = 1,
+    FAKE_SEP = 2,
+    FAKE_MODELS = 4,
+    FAKE_ADDED = 5000,   /* id of fake_added[0] */
+    FAKE_LANGUAGE = 6000 /* id of fake_languages[0] */
+};
 
 /* What opening the folder `name` gives. answer writes what a sequence of n ids (with [CLS] and
  * [SEP]) gives into out. */
@@ -28,7 +34,11 @@ struct fake_model {
 extern struct fake_model fake_models[FAKE_MODELS]; /* name NULL: unused; set by the test */
 extern size_t fake_room;                           /* sequences that an engine holds */
 extern size_t fake_batch;                          /* sequences of one step */
-extern bool fake_newest_first;                     /* answers overtake each other */
+extern const char *fake_chat_template;             /* NULL: the tokenizer has none */
+extern const char *const *fake_languages;          /* of a model of many, NULL-ended; NULL: none */
+extern const char *const *fake_added; /* tokens besides the words, NULL-ended; NULL: none */
+extern const char *fake_source;       /* language of the last source that was encoded */
+extern bool fake_newest_first;        /* answers overtake each other */
 
 /* Sequences that were submitted since the last fake_reset(). */
 struct fake_seen {

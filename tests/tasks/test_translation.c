@@ -39,6 +39,14 @@ static int set_up(void **state)
     return 0;
 }
 
+static int32_t begun_with; /* forced first id of the last answer */
+
+static enum tm_status note_begin(const struct tm_sequence *seq)
+{
+    begun_with = seq->generation->forced_bos_token_id;
+    return backwards(seq);
+}
+
 static const json_t *run(struct fake_pipeline *p, struct tm_doc **doc)
 {
     static const char *const entries[] = {"task", "translation", "to", "es",
@@ -145,6 +153,82 @@ static void what_looks_wrong_is_said(void **state)
     fake_end(&p, doc);
 }
 
+/* One configuration, three ways to tell a model: its own code for the source, the target's id. */
+static void languages_become_the_models_codes(void **state)
+{
+    (void)state;
+    static const char *const nllb[] = {"spa_Latn", "eng_Latn", NULL};
+    static const char *const mbart[] = {"es_XX", "en_XX", NULL};
+    static const char *const m2m[] = {"es", "en", NULL};
+    const char *const *const all[] = {nllb, mbart, m2m};
+    for (size_t i = 0; i < TM_COUNTOF(all); i++) {
+        struct fake_pipeline p;
+        struct tm_doc *doc = fake_text("one two");
+        fake_models[0].generate = note_begin;
+        fake_languages = all[i];
+        run(&p, &doc);
+        assert_string_equal(fake_source, all[i][1]);
+        assert_int_equal(begun_with, FAKE_LANGUAGE);
+        end(&p, doc);
+    }
+}
+
+/* OPUS-MT of several targets: a token before the text, by ISO 639-3 or by the plain tag. */
+static void a_model_of_several_targets_is_told_which(void **state)
+{
+    (void)state;
+    static const char *const three[] = {">>fra<<", ">>spa<<", NULL};
+    static const char *const two[] = {">>es<<", NULL};
+    const char *const *const all[] = {three, two};
+    for (size_t i = 0; i < TM_COUNTOF(all); i++) {
+        struct fake_pipeline p;
+        struct tm_doc *doc = fake_text("one two");
+        fake_added = all[i];
+        run(&p, &doc);
+        assert_string_equal(fake_word(fake_seen[i].ids[0]), i == 0 ? ">>spa<<" : ">>es<<");
+        assert_string_equal(fake_word(fake_seen[i].ids[1]), "one");
+        end(&p, doc);
+    }
+}
+
+static void a_language_that_the_model_has_not_is_refused(void **state)
+{
+    (void)state;
+    static const char *const entries[] = {"task", "translation", "to", "es",
+                                          "from", "en",          NULL, NULL};
+    static const char *const prefixes[] = {">>fra<<", ">>deu<<", NULL};
+    static const char *const codes[] = {"fra_Latn", "eng_Latn", NULL};
+    for (int i = 0; i < 2; i++) {
+        struct fake_pipeline p;
+        struct tm_err err = {0};
+        fake_added = i == 0 ? prefixes : NULL;
+        fake_languages = i == 1 ? codes : NULL;
+        assert_int_equal(fake_open(&p, entries, &err), TM_CONFIG);
+        assert_non_null(strstr(err.text, "knows no language \"es\""));
+        fake_close(&p);
+    }
+}
+
+static enum tm_status stutter(const struct tm_sequence *seq)
+{
+    struct tm_generated *g = &seq->generated[0];
+    g->finish_reason = TM_FINISH_STOP;
+    for (g->n_ids = 0; g->n_ids < 8; g->n_ids++)
+        g->ids[g->n_ids] = fake_word_id(g->n_ids % 2 == 0 ? "la" : "ta");
+    return TM_OK;
+}
+
+static void a_translation_that_stutters_is_flagged(void **state)
+{
+    (void)state;
+    struct fake_pipeline p;
+    struct tm_doc *doc = fake_text("one two three four five");
+    fake_models[0].generate = stutter;
+    const json_t *r = run(&p, &doc);
+    assert_true(has_flag(r, 0, "repeated"));
+    end(&p, doc);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, fake_tear_down)
@@ -154,6 +238,10 @@ int main(void)
         T(nothing_to_translate_asks_no_model),
         T(a_long_sentence_is_cut_at_a_clause),
         T(what_looks_wrong_is_said),
+        T(languages_become_the_models_codes),
+        T(a_model_of_several_targets_is_told_which),
+        T(a_language_that_the_model_has_not_is_refused),
+        T(a_translation_that_stutters_is_flagged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
