@@ -103,7 +103,9 @@ static enum tm_status keep_pii(const struct tm_cleaner *c, struct tm_doc *doc, s
     struct counter counter = {doc->text, 0, 0};
     for (size_t i = 0; i < n; i++) {
         struct tm_span *s = &out[i].span;
-        *s = (struct tm_span){.start = spans[i].start, .end = spans[i].end};
+        /* A paragraph of which nothing was left is gone with its place. */
+        *s = (struct tm_span){.start = TM_MIN(spans[i].start, (uint32_t)doc->text_len),
+                              .end = TM_MIN(spans[i].end, (uint32_t)doc->text_len)};
         s->cp_start = count_to(&counter, s->start);
         s->cp_end = count_to(&counter, s->end);
         out[i].type = tm_pii_names[spans[i].type];
