@@ -155,6 +155,9 @@
     X("http.listen", http_listen, STR, "127.0.0.1:9464", 0, 0, "", "",                             \
       "run: where the status page and metrics are served: HOST:PORT, unix:PATH, or off; when the " \
       "default is taken, the pipeline runs without")                                               \
+    X("http.token_file", http_token_file, PATH, "", 0, 0, "", "",                                  \
+      "File with the token that clients must send to see documents (/tap); without one only a "    \
+      "server on loopback or a unix socket shows them")                                            \
     X("log.level", log_level, ENUM, "info", 0, 0, "error|warning|notice|info|debug", "",           \
       "Least important messages to write")                                                         \
     X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")
@@ -222,6 +225,11 @@
       "summary, extractive: target length in sentences; 0: go by words")                           \
     X("words", words, INT, "0", 0, 100000, "", "words",                                            \
       "summary, extractive: target length in words; 0: go by sentences")                           \
+    X("policy", policy, ENUM, "lead", 0, 0, "lead|head_tail|extract_then_abstract|map_reduce", "", \
+      "summary, model that generates: what it reads of a text that is too long for it")            \
+    X("unfaithful", unfaithful, ENUM, "flag", 0, 0, "flag|keep|extract", "",                       \
+      "summary, model that generates: a summary with numbers or names that the text has not is "   \
+      "flagged, kept or replaced by the text's own sentences")                                     \
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
       "sentiment: tokens that neighbouring windows of a long text share")                          \
     X("from", from, STR, "", 0, 0, "", "",                                                         \

@@ -177,7 +177,7 @@ static void count_restarts(struct tm_runner *r, const char *predecessor)
 {
     int pid, number, restarts;
     if (predecessor != NULL && sscanf(predecessor, "%9d %9d %9d", &pid, &number, &restarts) == 3)
-        tm_metric_add(r->config.metrics, TM_METRIC_RESTARTS, restarts);
+        tm_metric_set(r->config.metrics, TM_METRIC_RESTARTS, restarts);
 }
 
 static void destroyp(struct tm_runner **r)
@@ -200,7 +200,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     if (r->event_fd < 0)
         return tm_err_errno(err, errno, "eventfd");
     r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes);
-    if (r->ledger == NULL)
+    r->taps = taps_create();
+    if (r->ledger == NULL || r->taps == NULL)
         return tm_err_set(err, TM_NOMEM, "ledger");
     enum tm_status s = create_places(r, parts, err);
     if (s == TM_OK)
@@ -249,6 +250,7 @@ void tm_runner_destroy(struct tm_runner *r)
         tm_doc_destroy(d);
     }
     ledger_destroy(r->ledger);
+    taps_destroy(r->taps);
     tm_dedup_destroy(r->dedup);
     journal_close(r->journal);
     free(r->workers);

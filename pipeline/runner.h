@@ -11,6 +11,7 @@
 
 #include "journal.h"
 #include "ledger.h"
+#include "tap.h"
 #include "threads.h"
 #include "tm_dedup.h"
 
@@ -81,6 +82,7 @@ struct tm_runner {
     struct tm_infer *infer;
     struct tm_dedup *dedup; /* NULL: it is off */
     struct journal *journal;
+    struct taps *taps;
     void *source, *sink;
     struct tm_source_host host;
     struct tm_pace pace;

@@ -88,17 +88,15 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
         return;
     }
     atomic_fetch_add(&to->waiting, n);
-    for (size_t i = 0; i < n; i++) {
-        void *owned = TM_TAKE(docs[i]);
-        if (tm_queue_push(to->in, &owned) != TM_OK)
-            tm_doc_destroy(owned); /* cut */
-    }
+    size_t taken = tm_queue_push_batch(to->in, (void **)docs, n);
+    drop(docs + taken, n - taken); /* cut */
     if (to->wake != NULL)
         wake_post(to->wake);
 }
 
 static void pass_on(struct tm_runner *r, struct place *from, struct tm_doc **docs, size_t n)
 {
+    taps_leave(r->taps, from->name, docs, n);
     runner_push(r, from->next, docs, n);
     atomic_fetch_sub(&from->waiting, n);
 }

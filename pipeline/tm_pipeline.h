@@ -170,6 +170,7 @@ struct tm_doc {
     struct tm_err err;     /* status TM_OK: a result; else a dead letter */
     const char *err_stage; /* stage that failed it */
     uint32_t attempts;     /* deaths of the process on it so far */
+    unsigned taps;         /* who follows it: a bit a tap */
     const char *output;
     size_t output_len;               /* the line to store, without newline */
     size_t shared_start, shared_end; /* bytes of it that a duplicate may have too; equal: none */
@@ -178,8 +179,8 @@ struct tm_doc {
 };
 
 struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
-/* The same for one that no stage will add to: of a record of so many bytes. */
-struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes);
+/* The same with room for so many bytes of record and results at first: for many small ones. */
+struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t expected);
 void tm_doc_destroy(struct tm_doc *d); /* NULL is fine */
 /* Marks it failed: first error wins. Returns status. */
 enum tm_status tm_doc_fail(struct tm_doc *d, const char *stage, enum tm_status status,
@@ -430,6 +431,15 @@ enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary
 void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void *arg);
 /* From watch(). */
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status);
+/* Samples of what flows: one follows every n-th document that comes from now on. Each place that it
+ * leaves gives a line of JSON: what came, the cleaned text, each task's result, the end. -1: all
+ * taps are taken. */
+enum { TM_TAPS_MOST = 4 };
+int tm_runner_tap_open(struct tm_runner *r, unsigned every);
+/* Takes up to max bytes of its lines; 0: nothing now. {"missed":n} stands for lines that came
+ * faster than they were read. Any thread. */
+size_t tm_runner_tap_read(struct tm_runner *r, int tap, char *out, size_t max);
+void tm_runner_tap_close(struct tm_runner *r, int tap);
 /* Async-signal-safe: first call drains, second stops at once. */
 void tm_runner_stop(struct tm_runner *r);
 void tm_runner_destroy(struct tm_runner *r);

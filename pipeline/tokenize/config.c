@@ -177,7 +177,7 @@ static const struct field config_fields[] = {
     {"add_bos_token", FIELD_BOOL_OR_NULL, false, AT(add_bos), NULL, NULL},
     {"add_eos_token", FIELD_BOOL_OR_NULL, false, AT(add_eos), NULL, NULL},
     {"add_prefix_space", FIELD_BOOL_OR_NULL, false, AT(add_prefix_space), NULL, NULL},
-    {"do_lower_case", FIELD_BOOL, false, AT(lower), NULL, NULL},
+    {"do_lower_case", FIELD_BOOL_OR_NULL, false, AT(lower), NULL, NULL},
     {"tokenize_chinese_chars", FIELD_BOOL, false, AT(cjk), NULL, NULL},
     {"strip_accents", FIELD_BOOL_OR_NULL, false, AT(strip_accents), NULL, NULL},
     {"separate_vocabs", FIELD_BOOL, false, AT(separate_vocabs), NULL, NULL},
@@ -268,8 +268,9 @@ enum tm_status tok_config_read(struct tm_tokenizer *t, const char *folder, struc
 {
     struct tok_config *c = &t->config;
     c->max_length = SIZE_MAX;
-    c->add_bos = c->add_eos = c->add_prefix_space = c->strip_accents = -1;
-    c->lower = c->cjk = true;
+    c->add_bos = c->add_eos = c->add_prefix_space = -1;
+    c->lower = c->strip_accents = -1;
+    c->cjk = true;
     c->extra_ids = 100;
     enum tm_status s = read_file(t, folder, "special_tokens_map.json", map_fields, err);
     if (s == TM_OK)
@@ -292,7 +293,9 @@ void tok_config_set_family(struct tok_config *c, const struct family *family)
     for (int i = 0; i < TM_SPECIAL_COUNT && family != NULL; i++) {
         const char *text = family->specials[i];
         if (c->specials[i].content.s == NULL && text != NULL)
-            c->specials[i] = (struct added_token){
-                .content = {text, strlen(text)}, .lstrip = i == TM_SPECIAL_MASK, .special = true};
+            c->specials[i] =
+                (struct added_token){.content = {text, strlen(text)},
+                                     .lstrip = strcmp(text, "[MASK]") != 0 && i == TM_SPECIAL_MASK,
+                                     .special = true};
     }
 }

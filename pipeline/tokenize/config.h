@@ -20,8 +20,8 @@ struct tok_config {
     const char *chat_file;                     /* where chat_template is from */
     size_t max_length;                         /* SIZE_MAX: not given */
     int8_t add_bos, add_eos, add_prefix_space; /* -1: not given */
-    bool clean_up, lower, cjk, separate_vocabs;
-    int8_t strip_accents;
+    int8_t lower, strip_accents;
+    bool clean_up, cjk, separate_vocabs;
     uint64_t extra_ids;
 };
 

@@ -75,6 +75,16 @@ static const struct family rows[] = {
       [TM_SPECIAL_MASK] = "<mask_2>"}},
     {"XLMRoberta ", "xlm-roberta xlm-roberta-xl ", FRAME_ROBERTA, IDS_FAIRSEQ, LANGUAGES_NONE,
      CUT_NONE, JOINT_TEXT, XLMR},
+    {"Camembert ", "camembert ", FRAME_ROBERTA, IDS_CAMEMBERT, LANGUAGES_NONE, CUT_NONE, JOINT_T5,
+     XLMR},
+    {"DebertaV2 ",
+     "deberta-v2 ",
+     FRAME_BERT,
+     IDS_DIRECT,
+     LANGUAGES_NONE,
+     CUT_NONE,
+     JOINT_T5,
+     {"[CLS]", "[SEP]", "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}},
     {"MBart ", "", FRAME_LANG_LAST, IDS_FAIRSEQ, LANGUAGES_MBART, CUT_NONE, JOINT_TEXT, XLMR},
     {"MBart50 ", "mbart ", FRAME_LANG_FIRST, IDS_FAIRSEQ, LANGUAGES_MBART50, CUT_NONE, JOINT_T5,
      XLMR},
@@ -104,7 +114,7 @@ static const struct family rows[] = {
      IDS_DIRECT,
      LANGUAGES_NONE,
      CUT_NONE,
-     JOINT_LLAMA,
+     JOINT_SPM,
      {"<bos>", "<eos>", "<unk>", NULL, "<pad>"}},
 };
 
@@ -124,18 +134,41 @@ static size_t without_end(const char *text, size_t n, const char *end)
     return n > k && memcmp(text + n - k, end, k) == 0 ? n - k : n;
 }
 
-const struct family *tok_family(const char *class_name, const char *model_type)
+/* Of a class's name, without "TokenizerFast". */
+static size_t stem(const char *class_name)
 {
-    size_t n = class_name != NULL ? strlen(class_name) : 0;
-    n = n > 0 ? without_end(class_name, n, "Fast") : 0;
-    n = n > 0 ? without_end(class_name, n, "Tokenizer") : 0;
-    for (size_t i = 0; n > 0 && i < TM_COUNTOF(rows); i++) {
-        if (has_word(rows[i].classes, class_name, n))
+    size_t n = without_end(class_name, strlen(class_name), "Fast");
+    return without_end(class_name, n, "Tokenizer");
+}
+
+static const struct family *by_class(const char *class_name)
+{
+    for (size_t i = 0; i < TM_COUNTOF(rows); i++) {
+        if (has_word(rows[i].classes, class_name, stem(class_name)))
             return &rows[i];
     }
-    for (size_t i = 0; model_type != NULL && i < TM_COUNTOF(rows); i++) {
+    return NULL;
+}
+
+static const struct family *by_type(const char *model_type)
+{
+    for (size_t i = 0; i < TM_COUNTOF(rows); i++) {
         if (has_word(rows[i].model_types, model_type, strlen(model_type)))
             return &rows[i];
     }
     return NULL;
+}
+
+const struct family *tok_family(const char *class_name, const char *model_type)
+{
+    const struct family *found = class_name != NULL ? by_class(class_name) : NULL;
+    return found == NULL && model_type != NULL ? by_type(model_type) : found;
+}
+
+const char *tok_stranger(const char *class_name, const char *model_type)
+{
+    static const char any[] = "PreTrained "; /* says nothing */
+    if (class_name != NULL && !has_word(any, class_name, stem(class_name)))
+        return by_class(class_name) == NULL ? class_name : NULL;
+    return model_type != NULL && by_type(model_type) == NULL ? model_type : NULL;
 }

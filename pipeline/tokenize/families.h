@@ -29,12 +29,14 @@ enum frame {
 
 /* How tokens come from the pieces of a sentencepiece model. */
 enum ids {
-    IDS_NONE,    /* no such model */
-    IDS_DIRECT,  /* the same */
-    IDS_T5,      /* the same, then <extra_id_99> … <extra_id_0> */
-    IDS_FAIRSEQ, /* <s> <pad> </s> <unk>, pieces from 3 on at one more, languages, <mask> */
-    IDS_PEGASUS, /* <pad> </s> <mask_1> <mask_2> <unk_2> … <unk_102>, pieces at 103 more */
-    IDS_VOCAB,   /* by vocab.json */
+    IDS_NONE,      /* no such model */
+    IDS_DIRECT,    /* the same */
+    IDS_T5,        /* the same, then <extra_id_99> … <extra_id_0> */
+    IDS_FAIRSEQ,   /* <s> <pad> </s> <unk>, pieces from 3 on at one more, languages, <mask> */
+    IDS_CAMEMBERT, /* <s>NOTUSED <pad> </s>NOTUSED <unk> <unk>NOTUSED, pieces from 1 on at four more
+                    */
+    IDS_PEGASUS,   /* <pad> </s> <mask_1> <mask_2> <unk_2> … <unk_102>, pieces at 103 more */
+    IDS_VOCAB,     /* by vocab.json */
 };
 
 /* How a class puts pieces and special tokens together when it decodes. */
@@ -63,5 +65,8 @@ struct family {
 
 /* By tokenizer_class or else model_type; either may be NULL. NULL: not known. */
 const struct family *tok_family(const char *class_name, const char *model_type);
+/* The class, or the model type where no class is named, when the table does not have it: a folder's
+ * vocabulary alone does not say what such a class does. NULL: it is known, or nothing is named. */
+const char *tok_stranger(const char *class_name, const char *model_type);
 
 #endif

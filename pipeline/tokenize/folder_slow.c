@@ -5,7 +5,10 @@
 #include "folder.h"
 #include <unistd.h>
 
-enum { FILE_MOST = 128 << 20, FAIRSEQ_FIRST = 3, PEGASUS_OFFSET = 103 };
+enum { FILE_MOST = 128 << 20, FAIRSEQ_FIRST = 3, CAMEMBERT_OFFSET = 4, PEGASUS_OFFSET = 103 };
+
+static const char *const camembert[] = {"<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>",
+                                        "<unk>NOTUSED"};
 
 static enum tm_status no_memory(struct tm_err *err)
 {
@@ -56,6 +59,9 @@ static enum tm_status set_added(struct tm_tokenizer *t, struct tm_err *err)
         ok = a.content.s == NULL || put_added(&list, &a);
     }
     char name[32];
+    bool is_camembert = c->family != NULL && c->family->ids == IDS_CAMEMBERT;
+    for (size_t i = 0; is_camembert && i < TM_COUNTOF(camembert) && ok; i++)
+        ok = put_text(t, &list, camembert[i], false);
     bool extra_ids = c->family != NULL && c->family->ids == IDS_T5;
     for (uint64_t i = c->extra_ids; extra_ids && i > 0 && ok && i <= 1000; i--) {
         snprintf(name, sizeof name, "<extra_id_%u>", (unsigned)i - 1);
@@ -219,11 +225,14 @@ static bool put_tokens(struct tm_tokenizer *t, const struct spm_file *f, enum id
         ok = put_name(b, &id, fairseq[i]);
     for (size_t i = 0; ids == IDS_PEGASUS && ok && i < TM_COUNTOF(pegasus); i++)
         ok = put_name(b, &id, pegasus[i]);
+    for (size_t i = 0; ids == IDS_CAMEMBERT && ok && i < TM_COUNTOF(camembert); i++)
+        ok = put_name(b, &id, camembert[i]);
     for (unsigned i = 2; ids == IDS_PEGASUS && ok && id < PEGASUS_OFFSET; i++) {
         snprintf(name, sizeof name, "<unk_%u>", i);
         ok = put_name(b, &id, name);
     }
-    for (size_t i = ids == IDS_FAIRSEQ ? FAIRSEQ_FIRST : 0; ok && i < spm_n(f); i++) {
+    size_t first = ids == IDS_FAIRSEQ ? FAIRSEQ_FIRST : ids == IDS_CAMEMBERT ? 1 : 0;
+    for (size_t i = first; ok && i < spm_n(f); i++) {
         const struct spm_piece *p = &spm_pieces(f)[i];
         ok = tok_vocab_add(b, p->text.s, p->text.n, id++, 0);
     }
@@ -249,6 +258,7 @@ static enum tm_status build(struct tm_tokenizer *t, const struct spm_file *f, co
     static const int32_t offsets[] = {[IDS_DIRECT] = 0,
                                       [IDS_T5] = 0,
                                       [IDS_FAIRSEQ] = 1,
+                                      [IDS_CAMEMBERT] = CAMEMBERT_OFFSET,
                                       [IDS_PEGASUS] = PEGASUS_OFFSET,
                                       [IDS_VOCAB] = INT32_MIN};
     struct vocab_builder b = {0};
@@ -259,7 +269,8 @@ static enum tm_status build(struct tm_tokenizer *t, const struct spm_file *f, co
                 ? tok_vocab_build(&b, &t->model.vocab, t->arena, TWICE_FIRST, &at, err)
                 : no_memory(err);
         t->model.vocab.n_tokens = t->model.vocab.n_ids;
-        t->model.unk_id = ids == IDS_FAIRSEQ ? FAIRSEQ_FIRST : unknown_piece(f) + offsets[ids];
+        bool fixed = ids == IDS_FAIRSEQ || ids == IDS_CAMEMBERT; /* <unk> is the fourth */
+        t->model.unk_id = fixed ? FAIRSEQ_FIRST : unknown_piece(f) + offsets[ids];
         tok_vocab_builder_finish(&b);
     } else if ((t->model.unk_id = find(t, TM_SPECIAL_UNK)) < 0) {
         s = tm_err_set(err, TM_MODEL, "the vocabulary beside %s has no unknown token", name);
@@ -287,6 +298,8 @@ enum tm_status tok_open_spm(struct tm_tokenizer *t, const struct files *f, struc
     if (ids == IDS_VOCAB && f->vocab_json == NULL)
         return tm_err_set(err, TM_NOTFOUND, "%s has no vocab.json beside it", f->spm);
     enum tm_status s = ids == IDS_VOCAB ? read_vocab(t, f->vocab_json, err) : TM_OK;
+    if (family != NULL && family->frame == FRAME_BERT && t->config.lower == 1)
+        tok_normalizer_add_lowercase(t); /* DeBERTa-v2; no other of these classes has the option */
     if (s == TM_OK)
         s = open_spm(t, f->spm, ids, err);
     t->frame_of = family != NULL ? family->frame : FRAME_NONE;

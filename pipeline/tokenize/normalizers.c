@@ -369,3 +369,8 @@ void tok_normalizer_add_nfc(struct tm_tokenizer *t)
 {
     t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = nfc};
 }
+
+void tok_normalizer_add_lowercase(struct tm_tokenizer *t)
+{
+    t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = lowercase};
+}

@@ -152,6 +152,7 @@ enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
 enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, struct tm_err *err);
 /* Parts as folders without tokenizer.json have them. */
 void tok_normalizer_add_nfc(struct tm_tokenizer *t);
+void tok_normalizer_add_lowercase(struct tm_tokenizer *t);
 void tok_pre_tokenizer_add_byte_level(struct tm_tokenizer *t, bool qwen2, bool add_prefix_space);
 void tok_decoder_add_byte_level(struct tm_tokenizer *t);
 enum tm_status tok_model_read_vocab(struct reader *r, struct model *m, struct tm_err *err);

@@ -42,7 +42,7 @@ static bool find_files(struct tm_tokenizer *t, const char *folder, struct files 
            look(t, folder, "merges.txt", &f->merges_txt) &&
            look(t, folder, "spiece.model", &f->spm) &&
            look(t, folder, "sentencepiece.bpe.model", &f->spm) &&
-           look(t, folder, "tokenizer.model", &f->spm) &&
+           look(t, folder, "tokenizer.model", &f->spm) && look(t, folder, "spm.model", &f->spm) &&
            look(t, folder, "source.spm", &f->source_spm) &&
            look(t, folder, "target.spm", &f->target_spm) &&
            look(t, folder, "target_vocab.json", &f->target_vocab);
@@ -59,6 +59,13 @@ static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, bo
         return tok_open_marian(t, &f, target, err);
     if (f.tokenizer_json != NULL)
         return tok_read_tokenizer_json(t, f.tokenizer_json, err);
+    const char *stranger = tok_stranger(t->config.class_name.s, t->config.model_type.s);
+    if (stranger != NULL && (f.spm != NULL || f.vocab_json != NULL || f.vocab_txt != NULL))
+        return tm_err_set(err, TM_UNSUPPORTED,
+                          "%s: what %.64s does to a text is not known without tokenizer.json; "
+                          "transformers writes one: AutoTokenizer.from_pretrained(…, "
+                          "use_fast=True).save_pretrained(…)",
+                          folder, stranger);
     if (f.spm != NULL)
         return tok_open_spm(t, &f, err);
     if (f.vocab_json != NULL && f.merges_txt != NULL)

@@ -83,7 +83,7 @@ enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, stru
     t->normalizers[t->n_normalizers++] = (struct normalizer){.apply = tok_normalizer_bert,
                                                              .clean = true,
                                                              .cjk = c->cjk,
-                                                             .lower = c->lower,
+                                                             .lower = c->lower != 0,
                                                              .accents = c->strip_accents};
     t->pre_tokenizers[t->n_pre_tokenizers++] =
         (struct pre_tokenizer){.split = tok_pre_tokenizer_bert};

@@ -2,7 +2,7 @@
 """Shows that the goldens can fail: breaks copies of the models one thing at a time and requires the
 comparison to fail by more than ten times the tolerance.
 
-    mutate.py CONFORMANCE GOLDENS
+    mutate.py CONFORMANCE GOLDENS [FOLDER...]
 
 Every tensor is put to zero (norm weights to one), norms are swapped, and every key of the
 configuration that changes the arithmetic is changed. Standard library only.
@@ -65,7 +65,8 @@ FILES = [  # other files: folder, file, regular expression, replacement
 
 def blind(folder, file, name):
     """Tensors that cannot matter: a bias of the keys moves all scores of a query alike; a pooler
-    counts only under BERT's sequence head; what an adapter replaces."""
+    counts only under BERT's sequence head; LED's global attention is not there; what an adapter
+    replaces."""
     config = folder / "config.json"
     if not config.exists():
         config = folder / "base" / "config.json"
@@ -78,7 +79,7 @@ def blind(folder, file, name):
     terms = config.get("pos_att_type") or ""
     if "key_proj.bias" in name and "p2c" not in terms or "rel_embeddings" in name and not terms:
         return True
-    if re.search(r"position_ids$|^cls\.", name):
+    if re.search(r"position_ids$|^cls\.|_global\.", name):
         return True
     adapted = folder.name.startswith("adapter")
     if "pooler" in name:
@@ -167,10 +168,10 @@ def ratios(program, folders):
 
 
 def main():
-    program, goldens = sys.argv[1], pathlib.Path(sys.argv[2])
+    program, goldens, only = sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3:]
     tried, blunt, labels = 0, [], {}
     with tempfile.TemporaryDirectory() as tmp:
-        for folder in sorted(p for p in goldens.iterdir() if p.is_dir()):
+        for folder in sorted(goldens / n for n in only or os.listdir(goldens)):
             for i, (what, breaks) in enumerate(mutations(folder)):
                 copy = pathlib.Path(tmp) / f"{folder.name}.{i}"
                 shutil.copytree(folder, copy)

@@ -208,6 +208,41 @@ static void decoded_text_is_cleaned_up_where_the_folder_says_so(void **state)
     tm_tokenizer_close(t);
 }
 
+/* A vocabulary alone does not say what a class does to a text. */
+static void an_unknown_class_needs_tokenizer_json(void **state)
+{
+    (void)state;
+    static const char vocab[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\nthe\n";
+    static const struct {
+        const char *tokenizer_config, *config;
+        enum tm_status want;
+        const char *names;
+    } cases[] = {
+        {"{}", "{}", TM_OK, NULL},
+        {"{\"tokenizer_class\":\"BertTokenizerFast\"}", "{\"model_type\":\"albert\"}", TM_OK, NULL},
+        {"{\"tokenizer_class\":\"PreTrainedTokenizerFast\"}", "{\"model_type\":\"bert\"}", TM_OK,
+         NULL},
+        {"{\"tokenizer_class\":\"BertJapaneseTokenizer\"}", "{\"model_type\":\"bert\"}",
+         TM_UNSUPPORTED, "BertJapaneseTokenizer"},
+        {"{}", "{\"model_type\":\"albert\"}", TM_UNSUPPORTED, "albert"},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        struct folder folder;
+        struct tm_err err = {0};
+        struct tm_tokenizer *t = NULL;
+        assert_true(folder_make(&folder));
+        assert_true(folder_write(&folder, "vocab.txt", vocab, strlen(vocab)));
+        assert_true(folder_write(&folder, "tokenizer_config.json", cases[i].tokenizer_config,
+                                 strlen(cases[i].tokenizer_config)));
+        assert_true(folder_write(&folder, "config.json", cases[i].config, strlen(cases[i].config)));
+        assert_int_equal(tm_tokenizer_open(folder.path, &t, &err), cases[i].want);
+        if (cases[i].names != NULL)
+            assert_non_null(strstr(err.text, cases[i].names));
+        tm_tokenizer_close(t);
+        folder_remove(&folder);
+    }
+}
+
 int main(int argc, char **argv)
 {
     goldens = argc > 1 ? argv[1] : "goldens";
@@ -219,6 +254,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(the_chat_template_is_found),
         cmocka_unit_test(subwords_continue_a_word),
         cmocka_unit_test(decoded_text_is_cleaned_up_where_the_folder_says_so),
+        cmocka_unit_test(an_unknown_class_needs_tokenizer_json),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
