@@ -308,6 +308,17 @@ bool tm_conf_get(const void *base, const struct tm_conf_key *key, struct tm_buf 
     return tm_buf_puts(out, *(char *const *)(const void *)field);
 }
 
+bool tm_conf_map_next(const char **at, struct tm_conf_pair *ret_pair)
+{
+    const char *line = *at, *equals = strchr(line, '=');
+    if (equals == NULL)
+        return false;
+    size_t len = strcspn(equals + 1, "\n");
+    *ret_pair = (struct tm_conf_pair){line, equals + 1, (size_t)(equals - line), len};
+    *at = equals + 1 + len + (equals[1 + len] == '\n');
+    return true;
+}
+
 const struct tm_conf_key *tm_conf_find(const struct tm_conf_key *table, const char *path)
 {
     for (const struct tm_conf_key *k = table; k->path != NULL; k++)

@@ -48,6 +48,10 @@
     X("clean.kind", clean_kind, ENUM, "auto", 0, 0, "auto|news|social|text|json|none", "",         \
       "What the documents are: news pages, posts, plain text, JSON envelopes; auto looks; none "   \
       "passes their bytes on unread")                                                              \
+    X("clean.fields", clean_fields, MAP, "", 0, 0, "", "",                                         \
+      "Where JSON and CSV documents have what, when not under the envelope's names: members of "   \
+      "the envelope, each with a JSON pointer (text: /data/body) or the name of a member or "      \
+      "column")                                                                                    \
     X("clean.mode", clean_mode, ENUM, "balanced", 0, 0, "fast|balanced|precision|recall|raw", "",  \
       "How the article of a page is found: one candidate, the candidate that agrees most with "    \
       "the others, only what two of them keep, what any of them keeps, or all text")               \
@@ -331,6 +335,12 @@ enum tm_status tm_conf_set(void *base, const struct tm_conf_key *key, const char
                            const char *dir, struct tm_err *err);
 /* The value as text, as the file would say it. */
 bool tm_conf_get(const void *base, const struct tm_conf_key *key, struct tm_buf *out);
+/* Goes through the value of a MAP: false at its end, else a name and its text, borrowed. */
+struct tm_conf_pair {
+    const char *name, *text;
+    size_t name_len, text_len;
+};
+bool tm_conf_map_next(const char **at, struct tm_conf_pair *ret_pair);
 const struct tm_conf_key *tm_conf_find(const struct tm_conf_key *table, const char *path);
 /* The key most like path, for "did you mean"; NULL when none is near. */
 const struct tm_conf_key *tm_conf_nearest(const struct tm_conf_key *table, const char *path);

@@ -76,6 +76,10 @@ int64_t tm_clock_unix_ms(void);
 /* 64-bit hash of bytes (not cryptographic, not stable across versions), for tables. */
 uint64_t tm_hash(const void *bytes, size_t n, uint64_t seed);
 
+/* Base64 back into bytes; out has room for n / 4 * 3 + 3. Returns n, or where it goes wrong. Blanks
+ * are passed over; lenient: everything else that is no digit too, and it never goes wrong. */
+size_t tm_base64_decode(const char *s, size_t n, bool lenient, char *out, size_t *ret_len);
+
 /* UTF-8. Decodes one code point at s (n > 0 bytes left), returns its length, 0 when invalid
  * (over-long, surrogate, beyond U+10FFFF, truncated). */
 size_t tm_utf8_decode(const char *s, size_t n, uint32_t *ret_cp);

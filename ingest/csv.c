@@ -1,6 +1,6 @@
 /* CSV (RFC 4180) and its tabbed sister: the first line names the columns, every further record is a
- * document. A column that is called like a member of the envelope, or like one of its usual names,
- * is that member; the others are passed over. Called through records.h. */
+ * document. A column is the member of the envelope that clean.fields gives it, else the one that it
+ * is called like; the others are passed over. Called through records.h. */
 #include "records.h"
 
 #include <string.h>
@@ -84,9 +84,80 @@ static enum tm_status record(struct records *r, size_t most, size_t *ret_len, si
     }
 }
 
-static bool is_name(const char *column, size_t n, const char *name)
+static const char *column_name(const struct records *r, size_t i)
 {
-    return strlen(name) == n && strncasecmp(column, name, n) == 0;
+    const char *name = r->columns.data;
+    for (; i > 0; i--)
+        name += strlen(name) + 1;
+    return name;
+}
+
+static bool is_name(const char *column, const char *name, size_t n)
+{
+    return strlen(column) == n && strncasecmp(column, name, n) == 0;
+}
+
+static bool has_column(const struct records *r, const char *name, size_t n)
+{
+    for (size_t i = 0; i < r->n_columns; i++)
+        if (is_name(column_name(r, i), name, n))
+            return true;
+    return false;
+}
+
+/* What clean.fields says of a member, when the file has that column. A pointer's slash is nothing.
+ */
+static bool configured(const struct records *r, const char *member, struct tm_conf_pair *ret)
+{
+    const char *map = r->fields == NULL ? "" : r->fields;
+    while (tm_conf_map_next(&map, ret)) {
+        bool slash = ret->text_len > 0 && ret->text[0] == '/';
+        ret->text += slash;
+        ret->text_len -= slash;
+        if (is_name(member, ret->name, ret->name_len) && has_column(r, ret->text, ret->text_len))
+            return true;
+    }
+    return false;
+}
+
+/* The column that fills a member: the configured one, else the first of its names that the file
+ * has. */
+static bool is_column_of(const struct records *r, const char *column, const char *member)
+{
+    struct tm_conf_pair p;
+    if (configured(r, member, &p))
+        return is_name(column, p.text, p.text_len);
+    for (size_t k = 0; k < TM_COUNTOF(names); k++)
+        if (strcmp(names[k].member, member) == 0 &&
+            has_column(r, names[k].column, strlen(names[k].column)))
+            return is_name(column, names[k].column, strlen(names[k].column));
+    return false;
+}
+
+/* The member that a column fills; NULL: none. */
+static const char *member_of(const struct records *r, const char *column)
+{
+    for (size_t k = 0; k < TM_COUNTOF(names); k++)
+        if (is_column_of(r, column, names[k].member))
+            return names[k].member;
+    return NULL;
+}
+
+static bool is_payload(const char *member)
+{
+    return strcmp(member, "text") == 0 || strcmp(member, "html") == 0;
+}
+
+/* Notes what every column fills; false: no payload is among it, or no memory. */
+static bool note_members(struct records *r)
+{
+    bool payload = false;
+    for (size_t i = 0; i < r->n_columns; i++) {
+        const char *member = member_of(r, column_name(r, i));
+        tm_buf_append(&r->members, &member, sizeof member);
+        payload |= member != NULL && is_payload(member);
+    }
+    return payload;
 }
 
 static enum tm_status read_header(struct records *r, struct tm_err *err)
@@ -107,49 +178,18 @@ static enum tm_status read_header(struct records *r, struct tm_err *err)
             r->delimiter = *d;
         }
     }
-    bool payload = false;
     for (size_t i = mark; i < n && r->n_columns < COLUMNS_MOST; r->n_columns++) {
-        size_t from = r->columns.len;
         i += field(line + i, n - i, r->delimiter, &r->columns);
-        for (size_t k = 0; k < TM_COUNTOF(names); k++)
-            payload |=
-                (strcmp(names[k].member, "text") == 0 || strcmp(names[k].member, "html") == 0) &&
-                is_name(r->columns.data + from, r->columns.len - from, names[k].column);
         tm_buf_append(&r->columns, "", 1);
     }
     window_use(&r->window, used);
-    if (!payload)
-        return tm_err_set(err, TM_BADINPUT,
-                          "CSV: no column of the first line is called text, body, content or html");
-    return r->columns.failed ? tm_err_set(err, TM_NOMEM, "CSV: no memory for the columns") : TM_OK;
-}
-
-static const char *column_name(const struct records *r, size_t i)
-{
-    const char *name = r->columns.data;
-    for (; i > 0; i--)
-        name += strlen(name) + 1;
-    return name;
-}
-
-/* The column that fills a member: the first of its names that the file has. */
-static bool fills(const struct records *r, const char *column, const char **ret_member)
-{
-    const char *member = NULL;
-    for (size_t k = 0; k < TM_COUNTOF(names) && member == NULL; k++)
-        if (is_name(column, strlen(column), names[k].column))
-            member = names[k].member;
-    if (member == NULL)
-        return false;
-    *ret_member = member;
-    for (size_t k = 0; k < TM_COUNTOF(names); k++) {
-        if (strcmp(names[k].member, member) != 0)
-            continue;
-        for (size_t i = 0; i < r->n_columns; i++)
-            if (strcasecmp(column_name(r, i), names[k].column) == 0)
-                return strcasecmp(names[k].column, column) == 0;
-    }
-    return false;
+    bool payload = note_members(r);
+    if (r->columns.failed || r->members.failed)
+        return tm_err_set(err, TM_NOMEM, "CSV: no memory for the columns");
+    return payload ? TM_OK
+                   : tm_err_set(err, TM_BADINPUT,
+                                "CSV: no column of the first line is called text, body, "
+                                "content or html, nor as clean.fields says");
 }
 
 static enum jsonl_result make_document(struct records *r, const char *line, size_t n, uint64_t end)
@@ -157,15 +197,12 @@ static enum jsonl_result make_document(struct records *r, const char *line, size
     bool payload = false;
     records_begin(r);
     for (size_t i = 0, column = 0; i < n && column < r->n_columns; column++) {
-        const char *member;
+        const char *member = ((const char **)r->members.data)[column];
         tm_buf_clear(&r->scratch);
         i += field(line + i, n - i, r->delimiter, &r->scratch);
-        if (!fills(r, column_name(r, column), &member) || r->scratch.len == 0)
+        if (member == NULL || r->scratch.len == 0 || (is_payload(member) && payload))
             continue;
-        bool text = strcmp(member, "text") == 0 || strcmp(member, "html") == 0;
-        if (text && payload)
-            continue;
-        payload |= text;
+        payload |= is_payload(member);
         records_put(r, member, r->scratch.data, r->scratch.len);
     }
     return payload ? records_end(r, end) : records_bad(r, end, TM_EMPTY, "its text is empty");

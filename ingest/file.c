@@ -45,6 +45,7 @@ enum tm_status tm_file_open(const char *path, const struct tm_conf *conf, struct
     enum tm_status s = stream_open(&f->stream, f->fd, how, TM_MAX(most, (uint64_t)1 << 20), err);
     if (s == TM_OK && f->format != NULL)
         records_init(&f->records, f->format, &f->stream, f->cap);
+    f->records.fields = conf->clean_fields;
     if (s != TM_OK)
         tm_file_close(f);
     else

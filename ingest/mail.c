@@ -39,17 +39,12 @@ static void decode_quoted(const char *s, size_t n, bool head, struct tm_buf *out
 
 static void decode_base64(const char *s, size_t n, struct tm_buf *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    uint32_t bits = 0;
-    unsigned have = 0;
-    for (size_t i = 0; i < n && s[i] != '='; i++) {
-        const char *d = s[i] == '\0' ? NULL : strchr(digits, s[i]);
-        if (d == NULL)
-            continue;
-        bits = bits << 6 | (uint32_t)(d - digits);
-        if ((have += 6) >= 8)
-            tm_buf_putc(out, (char)(bits >> (have -= 8)));
-    }
+    size_t len = 0;
+    if (!tm_buf_reserve(out, n / 4 * 3 + 3))
+        return;
+    tm_base64_decode(s, n, true, out->data + out->len, &len);
+    out->len += len;
+    out->data[out->len] = '\0';
 }
 
 /* "=?utf-8?Q?caf=C3=A9?=" as what it says. Of other charsets only the ASCII is sure to be right, so

@@ -351,6 +351,7 @@ static void rewind_lines(struct reader *r)
     }
     stream_open(&r->stream, r->fd, name_compression(r->lane->path), expansion_limit(r), &r->err);
     records_init(&r->records, r->format, &r->stream, (size_t)r->conf->clean_max_bytes);
+    r->records.fields = r->conf->clean_fields;
 }
 
 static enum step resume_step(struct reader *r, tm_resume_fn *resume, void *arg, bool *ret_dead)

@@ -114,7 +114,7 @@ void records_init(struct records *r, const struct format *f, struct stream *in, 
 
 void records_finish(struct records *r)
 {
-    struct tm_buf *bufs[] = {&r->out, &r->scratch, &r->body, &r->columns};
+    struct tm_buf *bufs[] = {&r->out, &r->scratch, &r->body, &r->columns, &r->members};
     if (r->in == NULL)
         return;
     jsonl_finish(&r->lines);

@@ -24,8 +24,9 @@ const struct format *format_named(const char *name);
 
 struct records {
     const struct format *format;
-    struct stream *in; /* borrowed */
-    size_t cap;        /* largest record */
+    struct stream *in;  /* borrowed */
+    size_t cap;         /* largest record */
+    const char *fields; /* clean.fields, borrowed; NULL or "": none */
     /* of the record given last; text is valid until the next call */
     const char *text;
     size_t len;
@@ -39,6 +40,7 @@ struct records {
     struct tm_split *split;
     size_t split_at;
     struct tm_buf columns; /* of CSV: names, each with NUL */
+    struct tm_buf members; /* … and the member that each fills, or NULL */
     size_t n_columns;
     char delimiter;
 };

@@ -1,6 +1,12 @@
 """The compared tools, each as a function of bytes or text. Settings are the tools' own defaults unless said."""
+import logging
+import os
+import re
+
 import charset_normalizer
 import chardet
+import datasketch
+import fasttext
 import ftfy
 import justext
 import newspaper
@@ -9,8 +15,11 @@ import resiliparse.extract.html2text
 import trafilatura
 import trafilatura.utils
 from lingua import LanguageDetectorBuilder
+from presidio_analyzer import predefined_recognizers as recognizers
 
 from extraction import text_of
+
+logging.getLogger("tldextract").setLevel(logging.CRITICAL)  # without a network it takes its own list, and says so at length
 
 
 def with_trafilatura(data):
@@ -65,3 +74,44 @@ def language_detector():
         found = detector.detect_language_of(text)
         return found.iso_code_639_1.name.lower() if found else "und"
     return detect
+
+
+def fasttext_detector(data):
+    """lid.176, the compressed model."""
+    model = fasttext.load_model(os.path.join(data, "weights", "fasttext-lid176", "lid.176.ftz"))
+
+    def detect(text):
+        found = model.f.predict(text + "\n", 1, 0.0, "strict")
+        return found[0][1].removeprefix("__label__") if found else "und"
+    return detect
+
+
+def duplicates(docs):
+    """datasketch: pairs by MinHashLSH over word 5-grams, at textmill's threshold and number of hashes."""
+    index, found = datasketch.MinHashLSH(threshold=0.75, num_perm=112), set()
+    for name, text in docs:
+        words = re.findall(r"\w+", text.lower())
+        sketch = datasketch.MinHash(num_perm=112)
+        sketch.update_batch([" ".join(words[i:i + 5]).encode() for i in range(max(1, len(words) - 4))])
+        near = index.query(sketch)
+        found |= {frozenset((name, other)) for other in near}
+        if not near:
+            index.insert(name, sketch)
+    return found
+
+
+def pii_finder():
+    """presidio's recognisers of the scored types without a language model, so without words nearby; what several find
+    of one text is settled as its engine does, by score."""
+    tools = [recognizers.CreditCardRecognizer(), recognizers.EmailRecognizer(), recognizers.IbanRecognizer(),
+             recognizers.IpRecognizer(), recognizers.PhoneRecognizer(), recognizers.UrlRecognizer(),
+             recognizers.UsSsnRecognizer()]
+
+    def find(text):
+        found = [r for tool in tools for r in tool.analyze(text, tool.supported_entities, None) or []]
+        kept = []
+        for r in sorted(found, key=lambda r: (-r.score, r.start - r.end)):
+            if not any(r.start < k.end and k.start < r.end for k in kept):
+                kept.append(r)
+        return [(r.entity_type, r.start, r.end) for r in kept]
+    return find

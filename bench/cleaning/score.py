@@ -16,6 +16,8 @@ import time
 import charset
 import extraction
 import language
+import neardup
+import pii
 import repair
 
 
@@ -99,20 +101,43 @@ def repair_rows(build, data, peers):
 
 def language_rows(build, data, peers):
     head("Language (mean over the languages that are here)", "tool", *language.KINDS, "sentences/s")
-    own, other = ["textmill"], ["lingua, high accuracy"]
-    for kind in language.KINDS:
-        gold = language.lines(data, kind)
-        got, speed = language.run_textmill(os.path.join(build, "tests", "clean", "bench_langid"), [t for _, t in gold])
-        own.append(language.score(gold, got)["all"])
-        rate = speed if kind == "sentences" else rate
-        if peers:
-            detect = peers.language_detector()
+    gold = {kind: language.lines(data, kind) for kind in language.KINDS}
+    tool = os.path.join(build, "tests", "clean", "bench_langid")
+    own = {kind: language.run_textmill(tool, [text for _, text in lines]) for kind, lines in gold.items()}
+    row("textmill", *[language.score(gold[kind], own[kind][0])["all"] for kind in gold], f"{own['sentences'][1]:.0f}")
+    named = {"lingua, high accuracy": peers.language_detector(), "fastText lid.176": peers.fasttext_detector(data)} \
+        if peers else {}
+    for label, detect in named.items():
+        cells, rates = [], {}
+        for kind, lines in gold.items():
             start = time.process_time()
-            other.append(language.score(gold, [detect(t) for _, t in gold])["all"])
-            other_rate = len(gold) / (time.process_time() - start) if kind == "sentences" else other_rate
-    row(*own, f"{rate:.0f}")
+            cells.append(language.score(lines, [detect(text) for _, text in lines])["all"])
+            rates[kind] = len(lines) / (time.process_time() - start)
+        row(label, *cells, f"{rates['sentences']:.0f}")
+
+
+def neardup_rows(build, data, peers):
+    sets = {part: neardup.articles(data, part) for part in neardup.SETS}
+    head("Near-duplicates (" + " and ".join(f"{len(docs)} articles, {len(pairs)} pairs" for docs, pairs in sets.values())
+         + ")", "tool", *[f"{what}, {part}" for part in sets for what in ("recall", "precision")])
+    tools = {"textmill": lambda docs: neardup.run_textmill(os.path.join(build, "daemon", "textmill"), docs)}
     if peers:
-        row(*other, f"{other_rate:.0f}")
+        tools["datasketch"] = peers.duplicates
+    for label, find in tools.items():
+        row(label, *[cell for docs, pairs in sets.values() for cell in neardup.score(find(docs), pairs)])
+
+
+def pii_rows(build, data, peers):
+    cases = pii.sentences(data)
+    head(f"Personal data, types of patterns ({sum(len(gold) for _, gold in cases)} spans in {len(cases)} texts)",
+         "tool", "F2", "recall", "precision", "F2, test part")
+    named = {"textmill": pii.run_textmill(os.path.join(build, "tests", "clean", "bench_pii"), [t for t, _ in cases])}
+    if peers:
+        find = peers.pii_finder()
+        named["presidio, patterns alone"] = [find(text) for text, _ in cases]
+    for label, got in named.items():
+        scores, _ = pii.score(cases, got)
+        row(label, *scores["all"], scores["test"][0])
 
 
 def main():
@@ -127,7 +152,7 @@ def main():
     peers = None
     if not args.own:
         import peers
-    for rows in (extraction_rows, charset_rows, repair_rows, language_rows):
+    for rows in (extraction_rows, charset_rows, repair_rows, language_rows, neardup_rows, pii_rows):
         rows(args.build, data, peers)
     return 0
 

@@ -4,6 +4,7 @@
  * and the limits are shared and read-only. */
 #include "clean.h"
 #include "envelope.h"
+#include "fields.h"
 #include "redact.h"
 #include "text.h"
 
@@ -37,6 +38,7 @@ struct stage {
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
     struct tm_redact_policy redact;
+    char *fields; /* clean.fields */
 };
 
 /* The bytes to clean and what is known about them; from the record, or from its envelope. */
@@ -255,7 +257,7 @@ static enum tm_status open_payload(const struct stage *stage, struct tm_doc *doc
                           r->len, stage->max_bytes);
     if (r->len > 0 && is_envelope(stage, r)) {
         struct tm_envelope e;
-        enum tm_status s = tm_envelope_read(doc, r->data, r->len, &e, err);
+        enum tm_status s = tm_envelope_read(doc, r->data, r->len, stage->fields, &e, err);
         if (s != TM_OK)
             return s;
         enum kind own = kind_of(e.kind);
@@ -390,6 +392,7 @@ static void stage_destroy(void *self)
         return;
     tm_vocabulary_destroy(stage->vocabulary);
     tm_redact_close(&stage->redact);
+    free(stage->fields);
     free(stage);
 }
 
@@ -403,6 +406,10 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
         return tm_err_set(err, TM_NOMEM, "no memory for the clean stage");
     }
     enum tm_status s = tm_redact_open(conf, &stage->redact, err);
+    if (s == TM_OK)
+        s = tm_fields_check(conf->clean_fields, err);
+    if (s == TM_OK && (stage->fields = strdup(conf->clean_fields)) == NULL)
+        s = tm_err_set(err, TM_NOMEM, "no memory for the clean stage");
     if (s != TM_OK) {
         stage_destroy(stage);
         return s;

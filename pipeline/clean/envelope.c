@@ -3,6 +3,7 @@
  * left alone. Called by clean.c on any thread. */
 #include "envelope.h"
 #include "alias.h"
+#include "fields.h"
 #include "meta.h"
 #include "tm_json_tree.h"
 
@@ -97,43 +98,17 @@ static enum tm_status get_list(struct tm_doc *doc, const json_t *root, const cha
 /* ---- the payload -------------------------------------------------------------------------------
  */
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static enum tm_status decode_base64(struct tm_arena *arena, const char *s, size_t n,
                                     struct tm_envelope *ret, struct tm_err *err)
 {
-    char *out = tm_arena_alloc(arena, n / 4 * 3 + 4);
-    uint32_t bits = 0;
-    size_t have = 0, len = 0, i = 0, digits = 0;
+    char *out = tm_arena_alloc(arena, n / 4 * 3 + 3);
     if (out == NULL)
         return tm_err_set(err, TM_TOOLARGE, "body_base64 does not fit into limits.document_memory");
-    for (; i < n && s[i] != '='; i++) {
-        if (s[i] == '\n' || s[i] == '\r' || s[i] == ' ' || s[i] == '\t')
-            continue;
-        int v = base64_value(s[i]);
-        if (v < 0)
-            return tm_err_set(err, TM_BADINPUT, "field body_base64 is not base64 at character %zu",
-                              i + 1);
-        bits = bits << 6 | (uint32_t)v;
-        digits++;
-        if ((have += 6) >= 8)
-            out[len++] = (char)(bits >> (have -= 8));
-    }
-    size_t fill = strspn(s + i, "= \t\r\n"); /* json strings end with NUL */
-    if (i + fill < n || digits % 4 == 1)
+    size_t end = tm_base64_decode(s, n, false, out, &ret->len);
+    if (end < n)
         return tm_err_set(err, TM_BADINPUT, "field body_base64 is not base64 at character %zu",
-                          i + fill + 1);
+                          end + 1);
     ret->data = out;
-    ret->len = len;
     return TM_OK;
 }
 
@@ -261,7 +236,7 @@ static void release(void *root)
 }
 
 enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len,
-                                struct tm_envelope *ret, struct tm_err *err)
+                                const char *fields, struct tm_envelope *ret, struct tm_err *err)
 {
     json_error_t at;
     *ret = (struct tm_envelope){0};
@@ -280,7 +255,7 @@ enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len
     if (!json_is_object(root))
         return tm_err_set(err, TM_BADINPUT, "the envelope must be an object, not %s",
                           type_name(root));
-    json_t *own = tm_alias(root);
+    json_t *own = fields[0] != '\0' ? tm_fields_apply(fields, root) : tm_alias(root);
     if (own == NULL || !tm_arena_cleanup(doc->arena, release, own)) {
         json_decref(own);
         return tm_err_set(err, TM_NOMEM, "no memory for the envelope");

@@ -20,8 +20,8 @@ struct tm_envelope {
 bool tm_envelope_is(const char *data, size_t len);
 
 /* Parses data and fills the document's metadata, tasks and meta. TM_BADINPUT with the line and
- * column, or the name of the field, in err. */
+ * column, or the name of the field, in err. fields: clean.fields. */
 enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len,
-                                struct tm_envelope *ret, struct tm_err *err);
+                                const char *fields, struct tm_envelope *ret, struct tm_err *err);
 
 #endif

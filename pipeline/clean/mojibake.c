@@ -51,7 +51,8 @@ static bool may_stand(int byte)
 /* False: some character is not in the table, or the bytes are no UTF-8, as far as one sees. */
 static bool encode(const struct tm_mojibake_table *t, const char *s, size_t n, struct tm_buf *out)
 {
-    size_t open = 0; /* bytes that the present sequence still wants */
+    size_t open = 0;  /* bytes that the present sequence still wants */
+    size_t maybe = 0; /* … if the blank or '?' before was one of its bytes */
     tm_buf_clear(out);
     for (size_t i = 0; i < n;) {
         uint32_t cp;
@@ -59,18 +60,24 @@ static bool encode(const struct tm_mojibake_table *t, const char *s, size_t n, s
         int byte = step == 0 ? -1 : byte_of(t, cp);
         if (byte < 0 || !tm_buf_putc(out, (char)byte))
             return false;
-        bool goes_on = open > 0 && ((byte & 0xc0) == 0x80 || byte == LOST);
-        if (open > 0 && !goes_on && byte != ' ' && byte != '?')
+        bool follows = (byte & 0xc0) == 0x80 || byte == LOST;
+        bool goes_on = open > 0 && follows, stands_in = byte == ' ' || byte == '?';
+        if (open > 0 && !goes_on && !stands_in)
             return false;
         if (goes_on) {
             open--;
+        } else if (stands_in) {
+            maybe = open > 1 ? open - 1 : 0;
+            open = 0;
+        } else if (follows && maybe > 0) {
+            maybe--;
         } else if (byte >= 0x80) {
             open = wanted((unsigned char)byte);
             if (open == 0 && !may_stand(byte))
                 return false;
             open -= open > 0;
         } else {
-            open = 0;
+            open = maybe = 0;
         }
         i += step;
     }
@@ -94,15 +101,16 @@ static size_t sequence(const unsigned char *s, size_t n, uint32_t *ret_cp)
             cp = cp << 6 | (s[i] & 0x3fu);
             continue;
         }
-        if (i < n && s[i] == ' ' && i + 1 == want && (cp << 6 | 0x20) >= 0x80) {
+        bool last = i + 1 == want, next_follows = i + 1 < n && (s[i + 1] & 0xc0) == 0x80;
+        if (i < n && s[i] == ' ' && (last || next_follows) && (cp << 6 | 0x20) >= 0x80) {
             cp = cp << 6 | 0x20; /* 0xa0 is a space in many encodings */
             continue;
         }
-        lost = i < n && (s[i] == LOST || (s[i] == '?' && i == 2));
+        lost = i < n && (s[i] == LOST || (s[i] == '?' && (i == 2 || s[0] == 0xc3 || s[0] == 0xe2)));
         if (!lost)
             return 0;
         *ret_cp = 0xfffd;
-        return i + 1;
+        return i + 1 + (!last && next_follows);
     }
     if (cp >= 0xd800 && cp < 0xdc00 && n >= 6 && s[3] == 0xed && s[4] >= 0xb0 && s[4] <= 0xbf &&
         (s[5] & 0xc0) == 0x80) {
@@ -157,6 +165,16 @@ static void weigh(struct reading *r, const struct tm_mojibake_table *t, const un
     }
 }
 
+/* What "à" is one word with: Portuguese às, àquele, àquela, àquilo. */
+static bool joins_grave(const unsigned char *s, size_t n)
+{
+    static const char *const ends[] = {"s ", "quele", "quela", "quilo"};
+    for (size_t i = 0; i < TM_COUNTOF(ends); i++)
+        if (n >= strlen(ends[i]) && memcmp(s, ends[i], strlen(ends[i])) == 0)
+            return true;
+    return false;
+}
+
 /* Reads bytes as UTF-8 into out; false: they are not. */
 static bool read_bytes(const struct tm_mojibake_table *t, const struct tm_buf *bytes,
                        struct tm_buf *out, struct reading *ret)
@@ -170,10 +188,8 @@ static bool read_bytes(const struct tm_mojibake_table *t, const struct tm_buf *b
         size_t len = cp < 0x80 ? 1 : sequence(s + i, bytes->len - i, &cp);
         char code[4];
         bool blank = len > 1 && s[i + len - 1] == ' ';
-        if (blank && cp == 0xe0) { /* a word of its own, joined with the next space */
-            bool alone = i + 3 < bytes->len && s[i + 2] == 's' && s[i + 3] == ' ';
-            len = alone ? 2 : 1;
-        }
+        if (blank && cp == 0xe0) /* mostly a word of its own: then the blank stays */
+            len = joins_grave(s + i + 2, bytes->len - i - 2) ? 2 : 1;
         if (len == 0 && may_stand(s[i])) {
             cp = t->high[s[i] - 0x80];
             ret->kept++;
@@ -181,7 +197,8 @@ static bool read_bytes(const struct tm_mojibake_table *t, const struct tm_buf *b
         }
         if (len == 0)
             return false;
-        if (len > 1 && !blank)
+        bool asked = len == 2 && s[i + 1] == '?'; /* as good as what it looks like */
+        if (len > 1 && !blank && !asked)
             weigh(ret, t, s + i, len, cp, before, i + len < bytes->len ? s[i + len] : ' ');
         if (cp == LOST)
             cp = 0xfffd;

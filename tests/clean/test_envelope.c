@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static struct tm_doc *clean_line(struct cleaning *c, const char *json, int64_t line)
@@ -195,12 +196,72 @@ static int teardown(void **state)
     return 0;
 }
 
+static struct tm_doc *clean_with(const char *fields, const char *json)
+{
+    struct cleaning c;
+    struct tm_err err = {0};
+    cleaning_open(&c);
+    free(c.conf.clean_fields);
+    c.conf.clean_fields = strdup(fields);
+    assert_int_equal(tm_stage_clean.create(&c.self, &c.conf, NULL, &err), TM_OK);
+    c.worker = tm_stage_clean.worker_create(c.self);
+    struct tm_doc *doc = clean_line(&c, json, 1);
+    cleaning_close(&c);
+    return doc;
+}
+
+static void fields_are_found_where_the_configuration_says(void **state)
+{
+    (void)state;
+    struct tm_doc *doc = clean_with(
+        "text=/data/parts/1/body\nid=nr\ntitle=/a~1b\npublished_at=/data/at\nlang=/none\n"
+        "author=/data/by\n",
+        "{\"data\":{\"parts\":[{},{\"body\":\"The "
+        "text.\"}],\"at\":1580202000,\"by\":[\"A\",\"B\"]},"
+        "\"nr\":17,\"a/b\":\"T\",\"html\":\"<p>not this\",\"lang\":\"en\",\"kind\":\"social\"}");
+    assert_int_equal(doc->err.status, TM_OK);
+    assert_string_equal(doc->text, "The text.");
+    assert_string_equal(doc->id, "17");
+    assert_string_equal(doc->title, "T");
+    assert_string_equal(doc->published_at, "2020-01-28T09:00:00.000Z");
+    assert_string_equal(doc->lang, "en"); /* nothing is there: its own member */
+    assert_int_equal(doc->n_authors, 2);
+    assert_string_equal(doc->kind, "social");
+    tm_doc_destroy(doc);
+    doc = clean_with("text=/data/body\n", "{\"data\":{\"text\":\"x\"}}");
+    assert_int_equal(doc->err.status, TM_BADINPUT);
+    assert_non_null(strstr(doc->err.text, "none of the fields text, html"));
+    tm_doc_destroy(doc);
+    doc = clean_with("text=/0\n", "[\"x\"]");
+    assert_int_equal(doc->err.status, TM_BADINPUT);
+    tm_doc_destroy(doc);
+}
+
+static void fields_that_no_envelope_has_are_refused(void **state)
+{
+    (void)state;
+    struct cleaning c;
+    struct tm_err err = {0};
+    cleaning_open(&c);
+    free(c.conf.clean_fields);
+    c.conf.clean_fields = strdup("body=/data\n");
+    assert_int_equal(tm_stage_clean.create(&c.self, &c.conf, NULL, &err), TM_CONFIG);
+    assert_non_null(strstr(err.text, "clean.fields.body"));
+    c.self = NULL;
+    cleaning_close(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),   cmocka_unit_test(test_identity),
-        cmocka_unit_test(test_payloads), cmocka_unit_test(test_bad),
-        cmocka_unit_test(test_meta_cap), cmocka_unit_test(test_sniffing),
+        cmocka_unit_test(fields_are_found_where_the_configuration_says),
+        cmocka_unit_test(fields_that_no_envelope_has_are_refused),
+        cmocka_unit_test(test_fields),
+        cmocka_unit_test(test_identity),
+        cmocka_unit_test(test_payloads),
+        cmocka_unit_test(test_bad),
+        cmocka_unit_test(test_meta_cap),
+        cmocka_unit_test(test_sniffing),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -41,6 +41,12 @@ def news_item(status):
 </html></inlineXML></contentSet></newsItem>"""
 
 
+# <html><title>Page</title><body><p>PROSE</p></html> by the brotli program.
+BROTLI_PAGE = base64.b64decode(
+    "G+YAIETnlupD0lCYIZoMhQ0UEgyC8Pm7gPnf7s1XFKdJGE23ye8tQgqjBiHN/BKNnSSwaFrA6VKuY/qkzufGsCPax1iqoeu7WuXamLDKehAUMONRssH1"
+    "1KMysEOctJKE+GUxlQ4J8U+aL6tDpWd0iOZBvI3lc3OaJlPVCA==")
+
+
 def response(body, headers=""):
     return (f"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n{headers}\r\n").encode() + body
 
@@ -155,18 +161,23 @@ class Formats(unittest.TestCase):
                    warc_record("request", b"GET / HTTP/1.1\r\n\r\n", "application/http; msgtype=request"),
                    warc_record("response", response(chunked, "Transfer-Encoding: chunked\r\n")),
                    warc_record("response", response(packed, "Content-Encoding: gzip\r\n")),
+                   warc_record("response", response(BROTLI_PAGE, "Content-Encoding: br\r\n")),
                    warc_record("revisit", b"HTTP/1.1 200 OK\r\n\r\n"),
                    warc_record("response", b"HTTP/1.1 404 Not Found\r\nContent-Type: text/html\r\n\r\n" + page),
                    warc_record("resource", page, "text/html"),
                    warc_record("response", b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\nxx")]
         for name, data in (("a.warc", b"".join(records)), ("a.warc.gz", b"".join(map(gzip.compress, records)))):
             got = self.extract(name, data)
-            self.assertEqual([one["text"] for one in got], [PROSE] * 4)
-            self.assertEqual([one["line"] for one in got], [1, 2, 3, 4])
+            self.assertEqual([one["text"] for one in got], [PROSE] * 5)
+            self.assertEqual([one["line"] for one in got], [1, 2, 3, 4, 5])
             self.assertEqual((got[0]["title"], got[0]["url"]), ("Page", "http://x.example/"))
         *good, last = self.extract("a.warc", b"".join(records)[:-30] + b"", 1)
-        self.assertEqual(len(good), 4)
+        self.assertEqual(len(good), 5)
         self.assertIn("ends", last["error"]["message"])
+        cut, after = self.extract("a.warc", warc_record("response", response(b"\xff" * 60, "Content-Encoding: br\r\n"))
+                                  + records[1], 1)
+        self.assertIn("cannot be decompressed", cut["error"]["message"])
+        self.assertEqual(after["text"], PROSE)
         damaged = records[1] + b"garbage\r\n" + records[1]
         good, last = self.extract("a.warc", damaged, 1)
         self.assertIn("byte", last["error"]["message"])

@@ -112,11 +112,33 @@ static void a_skip_past_the_end(void **state)
     }
 }
 
+static void columns_are_found_by_their_configured_names(void **state)
+{
+    (void)state;
+    static struct open_file f;
+    char path[] = "/tmp/textmill-formats-XXXXXX";
+    int fd = mkstemp(path);
+    uint64_t end;
+    static const char csv[] = "Nr;text;Kommentar;Betreff\n1;no;\"so; and so\";Re: it\n2;no;yes;\n";
+    assert_true(fd >= 0);
+    unlink(path);
+    assert_true(write(fd, csv, strlen(csv)) > 0);
+    open_records(&f, fd, "csv");
+    f.records.fields = "text=kommentar\nid=/Nr\ntitle=Titel\n";
+    assert_int_equal(nth(&f.records, 0, &end), JSONL_LINE);
+    assert_string_equal(f.records.text, "{\"id\":\"1\",\"text\":\"so; and so\"}");
+    assert_int_equal(nth(&f.records, 0, &end), JSONL_LINE);
+    assert_string_equal(f.records.text, "{\"id\":\"2\",\"text\":\"yes\"}");
+    close_records(&f);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_skip_leads_to_the_next_record),
         cmocka_unit_test(a_skip_past_the_end),
+        cmocka_unit_test(columns_are_found_by_their_configured_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
