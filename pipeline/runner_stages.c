@@ -81,11 +81,8 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
         return;
     }
     atomic_fetch_add(&to->waiting, n);
-    for (size_t i = 0; i < n; i++) {
-        void *owned = TM_TAKE(docs[i]);
-        if (tm_queue_push(to->in, &owned) != TM_OK)
-            tm_doc_destroy(owned); /* cut */
-    }
+    size_t taken = tm_queue_push_batch(to->in, (void **)docs, n);
+    drop(docs + taken, n - taken); /* cut */
     if (to->ops == NULL)
         wake_post(&r->infer_wake);
 }
