@@ -163,8 +163,8 @@ struct tm_doc {
 };
 
 struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
-/* The same for one that no stage will add to: of a record of so many bytes. */
-struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes);
+/* The same with room for so many bytes of record and results at first: for many small ones. */
+struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t expected);
 void tm_doc_destroy(struct tm_doc *d); /* NULL is fine */
 /* Marks it failed: first error wins. Returns status. */
 enum tm_status tm_doc_fail(struct tm_doc *d, const char *stage, enum tm_status status,
