@@ -42,7 +42,9 @@ static void put_string(struct tm_buf *b, const char *key, const char *value)
 static void put_int(struct tm_buf *b, const char *key, int64_t value)
 {
     put_key(b, key);
-    tm_buf_printf(b, "%lld", (long long)value);
+    if (value < 0)
+        tm_buf_putc(b, '-');
+    tm_buf_put_uint(b, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 static void open_object(struct tm_buf *b, const char *key)
@@ -120,8 +122,10 @@ static void put_paragraphs(struct tm_buf *b, const struct tm_doc *d)
     put_key(b, "paragraphs");
     for (size_t i = 0; i < d->n_paragraphs; i++) {
         const struct tm_paragraph *p = &d->paragraphs[i];
-        tm_buf_printf(b, "%s{\"start\":%u,\"end\":%u,\"kind\":\"%s\"", i == 0 ? "[" : ",",
-                      p->span.cp_start, p->span.cp_end, tm_block_name(p->kind));
+        tm_buf_puts(b, i == 0 ? "[{" : ",{");
+        put_int(b, "start", p->span.cp_start);
+        put_int(b, "end", p->span.cp_end);
+        put_string(b, "kind", tm_block_name(p->kind));
         put_string(b, "path", p->path);
         tm_buf_putc(b, '}');
     }
@@ -132,9 +136,13 @@ static void put_sentences(struct tm_buf *b, const struct tm_doc *d)
 {
     put_key(b, "sentences");
     tm_buf_putc(b, '[');
-    for (size_t i = 0; i < d->n_sentences; i++)
-        tm_buf_printf(b, "%s[%u,%u]", i == 0 ? "" : ",", d->sentences[i].cp_start,
-                      d->sentences[i].cp_end);
+    for (size_t i = 0; i < d->n_sentences; i++) {
+        tm_buf_puts(b, i == 0 ? "[" : ",[");
+        tm_buf_put_uint(b, d->sentences[i].cp_start);
+        tm_buf_putc(b, ',');
+        tm_buf_put_uint(b, d->sentences[i].cp_end);
+        tm_buf_putc(b, ']');
+    }
     tm_buf_putc(b, ']');
 }
 
@@ -244,6 +252,11 @@ static void put_models(struct tm_buf *b, const struct tm_doc *d)
     tm_buf_putc(b, '}');
 }
 
+static char digit(uint64_t v, uint64_t place)
+{
+    return (char)('0' + v / place % 10);
+}
+
 static void put_timing(struct tm_buf *b, const struct tm_doc *d)
 {
     const struct {
@@ -256,7 +269,9 @@ static void put_timing(struct tm_buf *b, const struct tm_doc *d)
     open_object(b, "timing_ms");
     for (size_t i = 0; i < TM_COUNTOF(times); i++) {
         put_key(b, times[i].key);
-        tm_buf_printf(b, "%.3f", (double)times[i].ns / 1e6);
+        uint64_t us = (times[i].ns + 500) / 1000;
+        tm_buf_put_uint(b, us / 1000);
+        tm_buf_append(b, (const char[]){'.', digit(us, 100), digit(us, 10), digit(us, 1)}, 4);
     }
     tm_buf_puts(b, "}");
     open_object(b, "usage");

@@ -20,8 +20,10 @@ struct counter {
 
 static uint32_t count_to(struct counter *c, uint32_t byte)
 {
-    for (; c->byte < byte; c->byte++)
-        c->cp += ((unsigned char)c->text[c->byte] & 0xc0) != 0x80;
+    if (byte > c->byte) {
+        c->cp += (uint32_t)tm_utf8_count(c->text + c->byte, byte - c->byte);
+        c->byte = byte;
+    }
     return c->cp;
 }
 
