@@ -81,6 +81,15 @@ def wait_until(condition, what, wait_s=WAIT_S, every=0.05):
         time.sleep(every)
 
 
+def newest_library():
+    """What makes textmill run with the librdkafka that confluent-kafka brings, the environment for it; None
+    where there is none, or where a sanitizer wants to be the first library. Debian 12's 2.0.2 has faults that
+    textmill cannot help: see where this is called."""
+    found = list(pathlib.Path(ck.__file__).parent.parent.glob("confluent_kafka*libs/librdkafka-*"))
+    sanitized = os.environ.get("TEXTMILL_SANITIZED", "none") != "none"
+    return {"LD_PRELOAD": str(found[0])} if len(found) == 1 and not sanitized else None
+
+
 # ---- the world ----
 
 class World:
