@@ -197,6 +197,17 @@ static enum tm_status get_kind(const json_t *root, struct tm_envelope *ret, stru
                       ret->kind);
 }
 
+static enum tm_status get_redact(const json_t *root, struct tm_envelope *ret, struct tm_err *err)
+{
+    static const bool yes = true, no = false;
+    const json_t *v = field(root, "redact");
+    if (v != NULL && !json_is_boolean(v))
+        return tm_err_set(err, TM_BADINPUT, "field redact must be true or false, not %s",
+                          type_name(v));
+    ret->redact = v == NULL ? NULL : json_is_true(v) ? &yes : &no;
+    return TM_OK;
+}
+
 static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct tm_envelope *ret,
                                  struct tm_err *err)
 {
@@ -216,6 +227,8 @@ static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct 
         s = get_string(root, "charset", &ret->charset, err);
     if (s == TM_OK)
         s = get_kind(root, ret, err);
+    if (s == TM_OK)
+        s = get_redact(root, ret, err);
     if (s == TM_OK)
         s = get_meta(doc, root, err);
     if (doc->lang != NULL)
