@@ -103,6 +103,7 @@ class World:
         self.broker.start()
         self.number = 0
         self._admin = None
+        self.retired = []
         self.trouble = None  # why the last question was not answered
 
     def remove(self):
@@ -145,7 +146,10 @@ class World:
             found = self.admin.list_consumer_group_offsets(asked, request_timeout=3)[group].result()
         except ck.KafkaException as e:
             self.trouble = e
-            self._admin = None  # its connection may not outlive a broker's
+            # Its connection may not outlive a broker's. It is kept, for librdkafka can crash on an answer that
+            # comes while its client is destroyed.
+            self.retired.append(self._admin)
+            self._admin = None
             return 0
         return sum(max(p.offset, 0) for p in found.topic_partitions if p.topic == topic)
 
