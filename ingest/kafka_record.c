@@ -232,8 +232,8 @@ struct tm_doc *record_of_message(const struct tm_conf *conf, const struct messag
     if (d == NULL)
         return NULL;
     struct tm_record *rec = &d->rec;
-    bool fits = set_coordinates(d, m->topic, m->partition, m->offset) &&
-                copy_key(d, m) && copy_headers(d, m->headers) && copy_value(d, m, !opaque);
+    bool fits = set_coordinates(d, m->topic, m->partition, m->offset) && copy_key(d, m) &&
+                copy_headers(d, m->headers) && copy_value(d, m, !opaque);
     if (rec->topic == NULL || rec->lane_name == NULL || rec->path == NULL) {
         tm_doc_destroy(d); /* the least that a document needs */
         return NULL;
