@@ -10,6 +10,7 @@ between the first and the last record of the output, by the brokers' clock; the 
 import os
 import pathlib
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -26,9 +27,18 @@ def option(name, default):
     return int(sys.argv[sys.argv.index(name) + 1]) if name in sys.argv else default
 
 
+def english():
+    """Sentences of this repository's own pages: words, full stops and lengths as people write them."""
+    root = pathlib.Path(__file__).resolve().parent.parent
+    text = " ".join(p.read_text() for p in sorted(root.glob("docs/*.md")))
+    text = re.sub(r"```.*?```|^#.*?$|^[|].*?$|[^\x20-\x7e]", " ", text, flags=re.S | re.M)
+    return re.sub(r'[\s"\\]+', " ", text)
+
+
 def fill(world, topic, n, size):
     rng = random.Random(size)
-    words = " ".join("word%d" % rng.randrange(10000) for _ in range(200000))
+    words = english()
+    words *= 1 + 200000 // len(words)
     p = ck.Producer({"bootstrap.servers": world.broker.address, "linger.ms": 20, "batch.size": 1000000})
     for i in range(n):
         at = rng.randrange(len(words) - size)

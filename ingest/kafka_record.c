@@ -28,10 +28,8 @@ static size_t count_headers(const rd_kafka_headers_t *headers)
     return headers == NULL ? 0 : TM_MIN(rd_kafka_header_cnt(headers), (size_t)HEADERS_MOST);
 }
 
-static bool copy_headers(struct tm_doc *d, const rd_kafka_message_t *m)
+static bool copy_headers(struct tm_doc *d, const rd_kafka_headers_t *headers)
 {
-    rd_kafka_headers_t *headers = NULL;
-    rd_kafka_message_headers(m, &headers);
     size_t n = count_headers(headers);
     struct tm_header *list = n == 0 ? NULL : tm_arena_array(d->arena, n, sizeof *list);
     if (n > 0 && list == NULL)
@@ -152,7 +150,7 @@ static void read_binary(struct tm_record *rec)
 
 /* ---- the document ---- */
 
-static bool copy_key(struct tm_doc *d, const rd_kafka_message_t *m)
+static bool copy_key(struct tm_doc *d, const struct message *m)
 {
     struct tm_record *rec = &d->rec;
     if (m->key == NULL)
@@ -208,26 +206,25 @@ static bool set_coordinates(struct tm_doc *d, const char *topic, int32_t partiti
     return rec->topic != NULL && rec->lane_name != NULL && rec->path != NULL;
 }
 
-static bool copy_value(struct tm_doc *d, const rd_kafka_message_t *m, bool hash)
+static bool copy_value(struct tm_doc *d, const struct message *m, bool hash)
 {
     struct tm_record *rec = &d->rec;
     char sha256[65];
-    if (m->payload == NULL) {
+    if (m->value == NULL) {
         rec->kind = TM_RECORD_TOMBSTONE;
         return true;
     }
-    rec->data = tm_arena_strndup(d->arena, m->payload, m->len);
+    rec->data = tm_arena_strndup(d->arena, m->value, m->len);
     rec->len = m->len;
     if (!hash || rec->data == NULL)
         return rec->data != NULL;
-    tm_sha256_hex(m->payload, m->len, sha256);
+    tm_sha256_hex(m->value, m->len, sha256);
     return (rec->sha256 = tm_arena_strdup(d->arena, sha256)) != NULL;
 }
 
-struct tm_doc *record_of_message(const struct tm_conf *conf, const rd_kafka_message_t *m)
+struct tm_doc *record_of_message(const struct tm_conf *conf, const struct message *m)
 {
     const bool opaque = strcmp(conf->clean_kind, "none") == 0;
-    rd_kafka_timestamp_type_t type;
     const size_t cap = (size_t)conf->limits_document_memory;
     /* What is cleaned gets a text, spans and a result, of about its own size each. */
     const size_t more = opaque ? 0 : TM_MIN(3 * m->len, (size_t)CLEANED_MOST) + CLEANED_ROOM;
@@ -235,13 +232,13 @@ struct tm_doc *record_of_message(const struct tm_conf *conf, const rd_kafka_mess
     if (d == NULL)
         return NULL;
     struct tm_record *rec = &d->rec;
-    bool fits = set_coordinates(d, rd_kafka_topic_name(m->rkt), m->partition, m->offset) &&
-                copy_key(d, m) && copy_headers(d, m) && copy_value(d, m, !opaque);
+    bool fits = set_coordinates(d, m->topic, m->partition, m->offset) && copy_key(d, m) &&
+                copy_headers(d, m->headers) && copy_value(d, m, !opaque);
     if (rec->topic == NULL || rec->lane_name == NULL || rec->path == NULL) {
         tm_doc_destroy(d); /* the least that a document needs */
         return NULL;
     }
-    rec->mtime_ms = TM_MAX(rd_kafka_message_timestamp(m, &type), (int64_t)0);
+    rec->mtime_ms = TM_MAX(m->time_ms, (int64_t)0);
     if (!fits) {
         rec->data = "";
         rec->len = 0;

@@ -40,7 +40,8 @@ def poison():
         gen = Gen(world, source, seed=70).put(200)
         guilty = 77
         name = next(f"{source}/{r.partition}/{r.offset}" for r in read_topic(world, source) if r.number == guilty)
-        mill = Mill(world, source, out, dead, stage_seconds=1, source="static_member: true")
+        limit = 1 if action.startswith("hang") else 60  # memory may be eaten slowly
+        mill = Mill(world, source, out, dead, stage_seconds=limit, source="static_member: true")
         if action.startswith("eat"):
             mill.config.write_text(mill.config.read_text().replace("limits: {", "limits: { process_memory: 1500000000,"))
         mill.once(code=1, TEXTMILL_FAULT_DOC=f"{name}:{action}")

@@ -5,11 +5,10 @@ import os
 import pathlib
 import subprocess
 
-from kafka_tools import Failed, Gen, Mill, Oracle, World, ck, ck_admin, main
+from kafka_tools import Failed, Gen, Mill, Oracle, World, ck_admin, main, newest_library
 
 world = World(secure=True)
 secure = world.broker.secure
-SANITIZED = os.environ.get("TEXTMILL_SANITIZED", "none") != "none"
 PASSWORD = (secure / "password").read_text().strip()
 
 
@@ -61,13 +60,6 @@ def sasl(mechanism, user="alice", file=None):
     return TLS + f"\n  sasl: {{ mechanism: {mechanism}, username: {user}, password_file: {file or secure / 'password'} }}"
 
 
-def newest_library():
-    """The librdkafka that confluent-kafka brings: one before 2.6.1 cannot do SCRAM with Kafka 4, because it
-    repeats the client's part of the nonce."""
-    libraries = [p for p in pathlib.Path(ck.__file__).parent.parent.glob("confluent_kafka*libs/librdkafka-*")]
-    return {"LD_PRELOAD": str(libraries[0])} if len(libraries) == 1 and not SANITIZED else None
-
-
 def old_library_says_so():
     """What such a library makes of it is told with its remedy."""
     source, out, dead = topics()
@@ -80,6 +72,7 @@ def old_library_says_so():
 
 
 def mechanisms():
+    """A librdkafka before 2.6.1 cannot do SCRAM with Kafka 4: it repeats the client's part of the nonce."""
     newest = newest_library()
     if newest is None:
         return "skipped: no newer librdkafka to try with"

@@ -22,15 +22,17 @@ __asm__(".section .rodata\n"
 extern const unsigned char tm_lang_table[], tm_lang_table_end[];
 
 enum {
-    SAMPLE = 8192,               /* bytes that are looked at */
-    SLICE = 256,                 /* of them at a time, from all over the sample */
-    WORD = 40,                   /* letters of a word that are looked at */
-    ORDER = 5,                   /* letters of the longest n-gram */
-    WIDTH = 64,                  /* most languages of a group */
-    UNKNOWN = 127,               /* a row's largest value */
-    SCALE = 16,                  /* of the rows: per unit of the natural logarithm */
-    OVERLAP = 4,                 /* about how many n-grams say the same thing */
-    SURE = 16 * SCALE * OVERLAP, /* a lead with which no more of the text is looked at */
+    SAMPLE = 8192,              /* bytes that are looked at */
+    SLICE = 64,                 /* of them at a time, from all over the sample */
+    SLICES_FEWEST = 4,          /* the quarters of a text */
+    WORD = 40,                  /* letters of a word that are looked at */
+    ORDER = 5,                  /* letters of the longest n-gram */
+    WIDTH = 64,                 /* most languages of a group */
+    UNKNOWN = 127,              /* a row's largest value */
+    SCALE = 16,                 /* of the rows: per unit of the natural logarithm */
+    OVERLAP = 4,                /* about how many n-grams say the same thing */
+    SURE = 8 * SCALE * OVERLAP, /* a lead with which no more of the text is looked at */
+    HOPELESS = 5 * SURE,
 };
 static const double least_score = 0.3;
 
@@ -245,6 +247,8 @@ static size_t rank(const struct counter *c, unsigned script,
     for (uint32_t i = 0; i < g->langs; i++)
         least = TM_MIN(least, sums[i]);
     for (uint32_t i = 0; i < g->langs; i++) {
+        if (sums[i] - least > HOPELESS)
+            continue;
         double p = exp(-(double)(sums[i] - least) / (SCALE * OVERLAP));
         all += p;
         size_t at = n;
@@ -286,8 +290,22 @@ static bool is_sure(const struct counter *c)
     return second != UINT32_MAX && second - least > SURE;
 }
 
+/* Where a slice begins: behind the blank after `at`, if there is one soon, so that no word is cut;
+ * else at a character. */
+static size_t slice_at(const char *text, size_t len, size_t at)
+{
+    if (at == 0 || at >= len)
+        return TM_MIN(at, len);
+    const char *blank = memchr(text + at, ' ', TM_MIN(len - at, (size_t)SLICE / 4));
+    if (blank != NULL)
+        return (size_t)(blank - text) + 1;
+    while (at < len && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at++;
+    return at;
+}
+
 /* Slices in an order that goes over all of the text again and again, finer each time, so that it
- * may end as soon as the answer is sure: the first bits of a slice's number are turned round. */
+ * may end as soon as the answer is sure: the bits of a slice's number are turned round. */
 static void count_slices(struct counter *c, const char *text, size_t len)
 {
     size_t bits = 0, seen = 0;
@@ -300,11 +318,9 @@ static void count_slices(struct counter *c, const char *text, size_t len)
         at *= SLICE;
         if (at >= len)
             continue;
-        size_t end = TM_MIN(at + SLICE, len);
-        while (at < end && ((unsigned char)text[at] & 0xc0) == 0x80)
-            at++;
-        count(c, text + at, end - at);
-        if (++seen >= 2 && is_sure(c))
+        size_t from = slice_at(text, len, at), to = slice_at(text, len, at + SLICE);
+        count(c, text + from, to - from);
+        if (++seen >= SLICES_FEWEST && is_sure(c))
             return;
     }
 }
