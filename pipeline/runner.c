@@ -187,7 +187,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     if (r->event_fd < 0)
         return tm_err_errno(err, errno, "eventfd");
     r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes);
-    if (r->ledger == NULL)
+    r->taps = taps_create();
+    if (r->ledger == NULL || r->taps == NULL)
         return tm_err_set(err, TM_NOMEM, "ledger");
     enum tm_status s = create_places(r, parts, err);
     if (s == TM_OK)
@@ -234,6 +235,7 @@ void tm_runner_destroy(struct tm_runner *r)
         tm_doc_destroy(d);
     }
     ledger_destroy(r->ledger);
+    taps_destroy(r->taps);
     journal_close(r->journal);
     free(r->workers);
     if (r->event_fd >= 0)

@@ -11,6 +11,7 @@
 
 #include "journal.h"
 #include "ledger.h"
+#include "tap.h"
 #include "threads.h"
 
 #include <string.h>
@@ -78,6 +79,7 @@ struct tm_runner {
     const struct infer_ops *infer_ops;
     struct tm_infer *infer;
     struct journal *journal;
+    struct taps *taps;
     void *source, *sink;
     struct tm_source_host host;
     struct tm_pace pace;

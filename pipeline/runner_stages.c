@@ -92,6 +92,7 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
 
 static void pass_on(struct tm_runner *r, struct place *from, struct tm_doc **docs, size_t n)
 {
+    taps_leave(r->taps, from->name, docs, n);
     runner_push(r, from->next, docs, n);
     atomic_fetch_sub(&from->waiting, n);
 }

@@ -17,6 +17,21 @@ void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void
     r->watch_arg = arg;
 }
 
+int tm_runner_tap_open(struct tm_runner *r, unsigned every)
+{
+    return taps_add(r->taps, every);
+}
+
+size_t tm_runner_tap_read(struct tm_runner *r, int tap, char *out, size_t max)
+{
+    return taps_read(r->taps, tap, out, max);
+}
+
+void tm_runner_tap_close(struct tm_runner *r, int tap)
+{
+    taps_remove(r->taps, tap);
+}
+
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
 {
     struct tm_runner_status s = {.draining = runner_phase(r) != PHASE_RUN};

@@ -156,6 +156,7 @@ struct tm_doc {
     struct tm_err err;     /* status TM_OK: a result; else a dead letter */
     const char *err_stage; /* stage that failed it */
     uint32_t attempts;     /* deaths of the process on it so far */
+    unsigned taps;         /* who follows it: a bit a tap */
     const char *output;
     size_t output_len;                                  /* the line to store, without newline */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
@@ -413,6 +414,15 @@ enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary
 void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void *arg);
 /* From watch(). */
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status);
+/* Samples of what flows: one follows every n-th document that comes from now on. Each place that it
+ * leaves gives a line of JSON: what came, the cleaned text, each task's result, the end. -1: all
+ * taps are taken. */
+enum { TM_TAPS_MOST = 4 };
+int tm_runner_tap_open(struct tm_runner *r, unsigned every);
+/* Takes up to max bytes of its lines; 0: nothing now. {"missed":n} stands for lines that came
+ * faster than they were read. Any thread. */
+size_t tm_runner_tap_read(struct tm_runner *r, int tap, char *out, size_t max);
+void tm_runner_tap_close(struct tm_runner *r, int tap);
 /* Async-signal-safe: first call drains, second stops at once. */
 void tm_runner_stop(struct tm_runner *r);
 void tm_runner_destroy(struct tm_runner *r);
