@@ -134,6 +134,9 @@
     X("http.listen", http_listen, STR, "127.0.0.1:9464", 0, 0, "", "",                             \
       "run: where the status page and metrics are served: HOST:PORT, unix:PATH, or off; when the " \
       "default is taken, the pipeline runs without")                                               \
+    X("http.token_file", http_token_file, PATH, "", 0, 0, "", "",                                  \
+      "File with the token that clients must send to see documents (/tap); without one only a "    \
+      "server on loopback or a unix socket shows them")                                            \
     X("log.level", log_level, ENUM, "info", 0, 0, "error|warning|notice|info|debug", "",           \
       "Least important messages to write")                                                         \
     X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")

@@ -6,6 +6,7 @@ const struct verb *const verb_table[] = {
     &verb_once,
     &verb_check,
     &verb_top,
+    &verb_tap,
     &verb_extract,
     &verb_tokenize,
     &verb_infer,
