@@ -38,7 +38,7 @@ static const char *string(const json_t *o, const char *key)
     return s != NULL ? s : "";
 }
 
-/* A process that was replaced meanwhile counts from 0 again. */
+/* Stages count from 0 in a process that has taken over. */
 static bool same_process(const struct top *t)
 {
     return t->before != NULL && t->now != NULL &&

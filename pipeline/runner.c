@@ -164,7 +164,7 @@ static void count_restarts(struct tm_runner *r, const char *predecessor)
 {
     int pid, number, restarts;
     if (predecessor != NULL && sscanf(predecessor, "%9d %9d %9d", &pid, &number, &restarts) == 3)
-        tm_metric_add(r->config.metrics, TM_METRIC_RESTARTS, restarts);
+        tm_metric_set(r->config.metrics, TM_METRIC_RESTARTS, restarts);
 }
 
 static void destroyp(struct tm_runner **r)
