@@ -20,12 +20,36 @@ static void wipe(struct report *r)
     r->drawn = false;
 }
 
+static void keep_sample(struct report *r, const struct tm_doc *doc, const char *stage,
+                        const struct tm_err *err)
+{
+    struct sample *s = &r->samples[err->status].ring[r->samples[err->status].n++ % SAMPLES];
+    s->at_ms = tm_clock_unix_ms();
+    s->line = doc->rec.line;
+    snprintf(s->document, sizeof s->document, "%s",
+             doc->rec.path != NULL ? doc->rec.path : doc->id);
+    snprintf(s->stage, sizeof s->stage, "%s", stage);
+    snprintf(s->message, sizeof s->message, "%s", err->text);
+}
+
+size_t report_samples(struct report *r, enum tm_status code, struct sample out[SAMPLES])
+{
+    pthread_mutex_lock(&r->lock);
+    size_t n = r->samples[code].n, kept = TM_MIN(n, (size_t)SAMPLES);
+    for (size_t i = 0; i < kept; i++)
+        out[i] = r->samples[code].ring[(n - 1 - i) % SAMPLES];
+    pthread_mutex_unlock(&r->lock);
+    return kept;
+}
+
 void report_trouble(void *arg, const struct tm_doc *doc, const char *stage,
                     const struct tm_err *err)
 {
     struct report *r = arg;
     pthread_mutex_lock(&r->lock);
     wipe(r);
+    if (doc != NULL)
+        keep_sample(r, doc, stage, err);
     if (doc != NULL)
         tm_log(TM_LOG_WARNING, "document failed",
                TM_S("doc", doc->rec.path != NULL ? doc->rec.path : doc->id),

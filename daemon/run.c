@@ -200,7 +200,7 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
     struct tm_summary summary = {0};
     struct tm_err err = {0};
     enum tm_status s = tm_runner_create(&config, &r, &err);
-    const struct http_view view = {r, metrics, ms, conf, config_hash, tm_clock_ns()};
+    const struct http_view view = {r, metrics, ms, conf, &report, config_hash, tm_clock_ns()};
     if (s == TM_OK && !job->once)
         s = start_http(&view, &http, &err);
     if (s == TM_OK) {

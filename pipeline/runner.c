@@ -151,7 +151,7 @@ static void init(struct tm_runner *r, const struct tm_runner_config *config)
     r->config = *config;
     r->event_fd = -1;
     r->held_tail = &r->held;
-    r->host = (struct tm_source_host){r, runner_revoke, config->metrics, config->once};
+    r->host = (struct tm_source_host){r, runner_revoke, config->metrics, config->once, runner_lag};
     r->opaque = strcmp(config->conf->clean_kind, "none") == 0;
     pthread_mutex_init(&r->lock, NULL);
     cond_init(&r->source_cond);

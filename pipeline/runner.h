@@ -111,6 +111,8 @@ struct tm_runner {
     enum tm_status status;   /* what made it end */
     struct tm_err err;
     struct tm_summary summary;
+    struct tm_lane_status lag[TM_LANES_SHOWN]; /* what the source has said: lane, name, lag */
+    size_t n_lag;
 
     /* the source thread's */
     struct tm_doc *pending[TAKE_BATCH]; /* taken, not yet in the ledger */
@@ -132,6 +134,8 @@ void runner_trouble(struct tm_runner *r, const struct tm_doc *doc, const char *s
                     const struct tm_err *err);
 /* runner_source.c: the source thread */
 void runner_source(struct worker *w);
+/* tm_source_host.lag */
+void runner_lag(void *arg, uint64_t lane, const char *name, int64_t records);
 void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsigned wait_ms);
 /* runner_stages.c: threads of the stages, of infer and of the engine */
 void runner_stage(struct worker *w);

@@ -348,6 +348,9 @@ void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsign
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++)
         forgotten += (int64_t)ledger_forget_lane(r->ledger, lanes[i]);
+    for (size_t i = r->n_lag; i-- > 0;)
+        if (is_one_of(lanes, n, r->lag[i].lane))
+            r->lag[i] = r->lag[--r->n_lag];
     held = TM_TAKE(r->held);
     r->held_tail = &r->held;
     r->n_held = 0;
