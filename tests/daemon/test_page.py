@@ -44,7 +44,8 @@ class Page(Daemons):
         for i in range(12):
             box.put(f"{i}.txt", f"w{i} is a document of w{i + 1}.")
         box.put("empty.txt", "")
-        self.until(lambda: len(box.results()) == 12 and box.reasons())
+        self.until(lambda: (c := json.loads(urllib.request.urlopen(f"http://127.0.0.1:{port}/status").read())["counters"])
+                   ["documents_out_total"] == 12 and c["documents_dead_total"] == 1)
         url = f"http://127.0.0.1:{port}/"
         page = self.browse(url, "--dump-dom")
         for word in ('<span id="state" class="">working</span>', "<b>12</b><span>delivered</span>",

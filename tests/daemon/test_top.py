@@ -24,8 +24,12 @@ class Top(Daemons):
         for i in range(40):
             box.put(f"{i}.txt", f"w{i} is a document of w{i + 1}.")
         box.put("empty.txt", "")
-        self.until(lambda: len(box.results()) == 40 and box.reasons())
+        self.until(lambda: self.ended(box) == (40, 1))  # results are in place before they are counted
         return box
+
+    def ended(self, box):
+        counters = run("top", "-c", box.config, "--json", "--count", "1", "--interval-ms", "100").lines[0]["counters"]
+        return counters["documents_out_total"], counters["documents_dead_total"]
 
     def terminal(self, box, columns=100, rows=30, **env):
         t = Terminal([TEXTMILL, "top", f"unix:{box.folder}/http", "--interval-ms", "100"], columns, rows, **env)
