@@ -38,6 +38,5 @@ struct http_metric {
     const char *name, *kind, *help;
 };
 extern const struct http_metric http_metric_rows[];
-int64_t http_resident_bytes(void); /* of this process; 0: not known */
 
 #endif

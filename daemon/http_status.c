@@ -143,10 +143,11 @@ bool http_write_status(const struct http_view *v, struct tm_buf *out)
         "{s:s,s:s,s:s,s:f,s:s,s:I,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "version",
         TM_VERSION, "instance", v->conf->state_instance, "config_hash", v->config_hash,
         "uptime_seconds", (double)(tm_clock_ns() - v->started_ns) / 1e9, "state",
-        s.draining ? "draining"
-        : s.alone  ? "isolating"
-                   : "working",
-        "memory_bytes", (json_int_t)http_resident_bytes(), "in_flight", (json_int_t)s.in_flight,
+        s.draining                                               ? "draining"
+        : s.alone                                                ? "isolating"
+        : tm_metric_get(v->metrics, TM_METRIC_MEMORY_SHORT) != 0 ? "short of memory"
+                                                                 : "working",
+        "memory_bytes", (json_int_t)tm_resident_bytes(), "in_flight", (json_int_t)s.in_flight,
         "waiting_for_delivery", (json_int_t)s.waiting_for_delivery, "waiting_in_source",
         (json_int_t)(s.total > s.summary.documents ? s.total - s.summary.documents : 0),
         "oldest_seconds", s.oldest_seconds, "stages", stages(&s), "models", models(v->models),

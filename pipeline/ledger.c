@@ -287,6 +287,11 @@ size_t ledger_count(const struct ledger *l)
     return l->docs;
 }
 
+size_t ledger_bytes(const struct ledger *l)
+{
+    return l->bytes;
+}
+
 size_t ledger_done(const struct ledger *l)
 {
     return l->done;

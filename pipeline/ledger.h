@@ -37,6 +37,7 @@ bool ledger_has(const struct ledger *l, uint64_t lane, uint32_t epoch);
 
 bool ledger_ready(const struct ledger *l);        /* ledger_collect would give something */
 size_t ledger_count(const struct ledger *l);      /* records in the window */
+size_t ledger_bytes(const struct ledger *l);      /* … what they came with */
 size_t ledger_done(const struct ledger *l);       /* … of which are at their end */
 size_t ledger_done_bytes(const struct ledger *l); /* … what their results and letters hold */
 /* The lanes with the oldest records, oldest first, up to max. Returns how many lanes there are. */

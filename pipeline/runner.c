@@ -197,6 +197,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
         s = journal_open(conf->state_path, conf->state_instance, r->n_workers, predecessor,
                          &r->journal, err);
     if (s == TM_OK)
+        s = runner_memory_begin(r, err);
+    if (s == TM_OK)
         s = config->sink->create(&r->sink, conf, config->config_hash, err);
     if (s == TM_OK)
         s = config->source->create(&r->source, conf, config->sink->resume, r->sink, err);

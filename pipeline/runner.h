@@ -72,6 +72,13 @@ struct worker {
     struct tm_thread *thread;
 };
 
+struct memory {
+    size_t cap, base, unseen; /* base: before the first document; unseen: since the last look */
+    double used, came;        /* of documents at their end: memory, and bytes as they came */
+    uint64_t looked_ns, trimmed_ns;
+    bool is_short;
+};
+
 enum phase { PHASE_RUN, PHASE_DRAIN, PHASE_CUT }; /* CUT: whatever is left is dropped */
 
 struct tm_runner {
@@ -118,6 +125,7 @@ struct tm_runner {
     struct tm_doc *pending[TAKE_BATCH]; /* taken, not yet in the ledger */
     size_t n_pending, next_pending;
     bool short_of_memory; /* the ledger could not grow */
+    struct memory memory;
 };
 
 static inline enum phase runner_phase(struct tm_runner *r)
@@ -148,6 +156,12 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
 void runner_ready(struct tm_runner *r);
 /* Puts it on the list of those to be run alone; under the lock. */
 void runner_hold(struct tm_runner *r, struct tm_doc *doc);
+/* runner_memory.c: TM_CONFIG when there is no room for documents from the start. */
+enum tm_status runner_memory_begin(struct tm_runner *r, struct tm_err *err);
+/* A document is at its end: what it took. Under the lock. */
+void runner_memory_learn(struct tm_runner *r, const struct tm_doc *doc);
+/* Must these bytes wait while others are in flight? */
+bool runner_memory_short(struct tm_runner *r, size_t bytes);
 /* runner_deliver.c: the delivery thread */
 void runner_deliver(struct worker *w);
 

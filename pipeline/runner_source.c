@@ -240,8 +240,9 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
 {
     struct tm_err err = {0};
     size_t bytes = doc->rec.len;
+    const bool memory_short = runner_memory_short(r, bytes);
     pthread_mutex_lock(&r->lock);
-    bool room = !cut(r) && has_room(r, bytes);
+    bool room = !cut(r) && has_room(r, bytes) && !(memory_short && ledger_count(r->ledger) > 0);
     bool counts = doc->rec.kind != TM_RECORD_GAP;
     enum tm_status s = room ? ledger_admit(r->ledger, &doc->rec, &err) : TM_AGAIN;
     if (s == TM_OK) {
@@ -400,7 +401,7 @@ static void rewind_source(struct tm_runner *r)
 
 static bool may_admit(const struct tm_runner *r)
 {
-    return r->next_pending < r->n_pending && !r->short_of_memory &&
+    return r->next_pending < r->n_pending && !r->short_of_memory && !r->memory.is_short &&
            has_room(r, r->pending[r->next_pending]->rec.len);
 }
 
