@@ -140,6 +140,7 @@ static struct tm_doc *take_group(struct tm_runner *r, uint32_t *ret_group, size_
 static void activate(struct tm_runner *r, struct tm_doc *doc)
 {
     bool for_stages = doc->err.status == TM_OK;
+    doc->ticket = for_stages ? ++r->tickets : 0;
     pthread_mutex_lock(&r->lock);
     r->active++;
     pthread_mutex_unlock(&r->lock);

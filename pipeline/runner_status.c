@@ -90,7 +90,7 @@ void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
     s.oldest_seconds = oldest != 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
     for (size_t i = 0; i < PLACES; i++) {
         struct place *p = &r->place[i];
-        const char *workers = p->ops != NULL ? p->name : "engine";
+        const char *workers = i == PLACE_INFER ? "engine" : p->name;
         size_t n = threads_of(r, p, workers);
         if (n == 0)
             continue;
