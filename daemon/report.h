@@ -21,6 +21,8 @@ struct report {
         struct sample ring[SAMPLES];
         size_t n; /* ever */
     } samples[TM_STATUS_COUNT];
+    struct tm_summary told; /* as the last summary line had it */
+    uint64_t told_ns;
 };
 
 void report_init(struct report *r, bool bar);
@@ -30,6 +32,8 @@ void report_trouble(void *arg, const struct tm_doc *doc, const char *stage,
 /* Copies of the newest samples of a code, newest first. Any thread. Returns how many. */
 size_t report_samples(struct report *r, enum tm_status code, struct sample out[SAMPLES]);
 void report_progress(void *arg, const struct tm_summary *now, uint64_t total);
+/* From the runner's main thread, with every progress: a line a minute, if anything happened. */
+void report_minute(struct report *r, const struct tm_summary *now);
 void report_summary(struct report *r, const struct tm_summary *s);
 
 #endif
