@@ -144,6 +144,9 @@
       "Most raw bytes between source and sink; one document is always let in")                     \
     X("limits.document_memory", limits_document_memory, INT, "268435456", 1048576, 17179869184,    \
       "", "bytes", "Most memory one document may use")                                             \
+    X("limits.memory", limits_memory, INT, "0", 0, 1099511627776, "", "bytes",                     \
+      "Memory that the process is to stay below: from 80 % of it new documents wait; 0: what the " \
+      "cgroup or the machine has")                                                                 \
     X("limits.process_memory", limits_process_memory, INT, "0", 0, 1099511627776, "", "bytes",     \
       "Most memory the process may reserve (RLIMIT_AS); 0: no limit of textmill's own")            \
     X("limits.stage_seconds", limits_stage_seconds, INT, "60", 1, 86400, "", "s",                  \

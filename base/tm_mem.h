@@ -68,6 +68,8 @@ bool tm_buf_json_string(struct tm_buf *b, const char *s, size_t n);
 /* The whole file, at most cap bytes (TM_TOOLARGE beyond). Appends to b. */
 enum tm_status tm_read_file(const char *path, size_t cap, struct tm_buf *b, struct tm_err *err);
 
+int64_t tm_resident_bytes(void); /* memory of this process; 0: not known */
+
 uint64_t tm_clock_ns(void); /* monotonic */
 /* UTC "2026-01-31T12:34:56.789Z"; out holds at least 32 bytes. */
 void tm_clock_iso(int64_t unix_ms, char out[32]);

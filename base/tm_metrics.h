@@ -25,6 +25,8 @@
     X(DELIVERY_RETRIES, COUNTER, "delivery_retries_total", "Releases the sink asked to repeat")    \
     X(OLDEST_IN_FLIGHT_MS, GAUGE, "oldest_in_flight_milliseconds",                                 \
       "Age of the oldest document between source and sink")                                        \
+    X(MEMORY_SHORT, GAUGE, "intake_held_by_memory",                                                \
+      "1 while documents are admitted one at a time because limits.memory is near")                \
     X(KAFKA_LAG, GAUGE, "kafka_lag_records",                                                       \
       "Records of the assigned partitions that are not committed yet")                             \
     X(KAFKA_PARTITIONS, GAUGE, "kafka_partitions_assigned", "Partitions this instance has")        \

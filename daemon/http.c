@@ -117,6 +117,15 @@ static enum MHD_Result answer_tap(struct http *h, struct MHD_Connection *c)
     return send_off(c, MHD_HTTP_OK, "application/x-ndjson", r);
 }
 
+static enum MHD_Result answer_dead(struct http *h, struct MHD_Connection *c)
+{
+    TM_CLEANUP(tm_buf_finish) struct tm_buf out = {.cap = 0};
+    const char *code = MHD_lookup_connection_value(c, MHD_GET_ARGUMENT_KIND, "code");
+    if (!http_write_dead(&h->view, code, &out))
+        return reply_text(c, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
+    return reply(c, MHD_HTTP_OK, "application/json", out.data, out.len);
+}
+
 /* Called once for the headers and once for the end of the request; answered at once, so that a
  * body is never read. */
 static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *url,
@@ -129,6 +138,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
         return reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "this server is read-only\n");
     if (strcmp(url, "/tap") == 0)
         return answer_tap(h, c);
+    if (strcmp(url, "/dead") == 0)
+        return answer_dead(h, c);
     for (size_t i = 0; i < TM_COUNTOF(pages); i++) {
         const struct page *p = &pages[i];
         if (strcmp(p->path, url) != 0)
@@ -140,7 +151,7 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
                      out.len);
     }
     return reply_text(c, MHD_HTTP_NOT_FOUND,
-                      "here are /, /status, /metrics, /tap, /live and /ready\n");
+                      "here are /, /status, /metrics, /dead, /tap, /live and /ready\n");
 }
 
 /* ---- listening ---- */

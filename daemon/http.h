@@ -5,6 +5,7 @@
 #define HTTP_H
 
 #include "tm_base.h"
+#include "report.h"
 #include "tm_pipeline.h"
 
 /* What the server shows; borrowed while it is there. */
@@ -13,6 +14,7 @@ struct http_view {
     struct tm_metrics *metrics;
     struct tm_models *models;
     const struct tm_conf *conf;
+    struct report *report; /* of what failed */
     const char *config_hash;
     uint64_t started_ns;
 };
@@ -28,12 +30,13 @@ void http_stop(struct http *h);    /* NULL is fine */
 
 /* The bodies (http_status.c, http_metrics.c); false: no memory. */
 bool http_write_status(const struct http_view *v, struct tm_buf *out);
+/* What failed with that code last; code NULL or unknown: of each code. */
+bool http_write_dead(const struct http_view *v, const char *code, struct tm_buf *out);
 bool http_write_metrics(const struct http_view *v, struct tm_buf *out);
 /* Metrics that are not in the registry but read off the pipeline; ends with NULL. */
 struct http_metric {
     const char *name, *kind, *help;
 };
 extern const struct http_metric http_metric_rows[];
-int64_t http_resident_bytes(void); /* of this process; 0: not known */
 
 #endif

@@ -124,18 +124,6 @@ static void write_reloads(struct tm_buf *out)
     single(out, RELOADED_AT, (double)atomic_load(&p->reloaded_at));
 }
 
-int64_t http_resident_bytes(void)
-{
-    long pages = 0, resident = 0;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f == NULL)
-        return 0;
-    if (fscanf(f, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
-    fclose(f);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
-
 /* As the client libraries name them. */
 static void write_process(struct tm_buf *out)
 {
@@ -154,7 +142,7 @@ static void write_process(struct tm_buf *out)
                   "process_cpu_seconds_total %.3f\n"
                   "# TYPE process_open_fds gauge\n"
                   "process_open_fds %d\n",
-                  (long long)http_resident_bytes(), (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9,
+                  (long long)tm_resident_bytes(), (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9,
                   TM_MAX(descriptors - 3, 0));
 }
 

@@ -6,6 +6,7 @@
 
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 static json_t *stages(const struct tm_runner_status *s)
@@ -72,21 +73,87 @@ static json_t *reloads(void)
     return o;
 }
 
+/* Names come from files and topics, and may have been cut: what is valid UTF-8 of it. */
+static json_t *valid_text(const char *s)
+{
+    return json_stringn(s, tm_utf8_valid(s, strlen(s)));
+}
+
+static json_t *lanes(const struct tm_runner_status *s)
+{
+    const uint64_t now = tm_clock_ns();
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->n_lanes; i++) {
+        const struct tm_lane_status *l = &s->lanes[i];
+        double oldest = l->oldest_ns > 0 && now > l->oldest_ns ? (double)(now - l->oldest_ns) : 0;
+        json_array_append_new(
+            list, json_pack("{s:o,s:I,s:f,s:o}", "name", valid_text(l->name), "in_flight",
+                            (json_int_t)l->in_flight, "oldest_seconds", oldest / 1e9, "lag",
+                            l->lag >= 0 ? json_integer((json_int_t)l->lag) : json_null()));
+    }
+    return list;
+}
+
+/* How many batches there were and how full: against engine.batch_tokens. */
+static json_t *batches(const struct http_view *v)
+{
+    const int h = TM_HISTOGRAM_BATCH_TOKENS;
+    int64_t n = 0;
+    for (int i = 0; i <= TM_HISTOGRAM_BUCKETS; i++)
+        n += atomic_load(&v->metrics->histogram[h].bucket[i]);
+    return json_pack("{s:I,s:I,s:I}", "count", (json_int_t)n, "tokens",
+                     (json_int_t)atomic_load(&v->metrics->histogram[h].sum), "tokens_most",
+                     (json_int_t)v->conf->engine_batch_tokens);
+}
+
+static json_t *samples_of(const struct http_view *v, enum tm_status code)
+{
+    struct sample s[SAMPLES];
+    size_t n = report_samples(v->report, code, s);
+    json_t *list = json_array();
+    for (size_t i = 0; i < n; i++) {
+        char at[32];
+        tm_clock_iso(s[i].at_ms, at);
+        json_array_append_new(list, json_pack("{s:o,s:I,s:s,s:o,s:s}", "document",
+                                              valid_text(s[i].document), "line",
+                                              (json_int_t)s[i].line, "stage", s[i].stage, "message",
+                                              valid_text(s[i].message), "at", at));
+    }
+    return list;
+}
+
+bool http_write_dead(const struct http_view *v, const char *code, struct tm_buf *out)
+{
+    json_auto_t *o = json_object();
+    for (enum tm_status s = TM_OK + 1; s < TM_STATUS_COUNT; s++)
+        if ((code == NULL || strcmp(code, tm_status_code(s)) == 0) &&
+            atomic_load(&v->metrics->dead[s]) > 0)
+            json_object_set_new(o, tm_status_code(s), samples_of(v, s));
+    char *text = json_dumps(o, JSON_INDENT(2));
+    bool ok = text != NULL && tm_buf_puts(out, text) && tm_buf_putc(out, '\n');
+    free(text);
+    return ok;
+}
+
 bool http_write_status(const struct http_view *v, struct tm_buf *out)
 {
     struct tm_runner_status s;
     tm_runner_status(v->runner, &s);
     json_t *o = json_pack(
-        "{s:s,s:s,s:s,s:f,s:s,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:o}", "version", TM_VERSION,
-        "instance", v->conf->state_instance, "config_hash", v->config_hash, "uptime_seconds",
-        (double)(tm_clock_ns() - v->started_ns) / 1e9, "state",
-        s.draining ? "draining"
-        : s.alone  ? "isolating"
-                   : "working",
-        "memory_bytes", (json_int_t)http_resident_bytes(), "in_flight", (json_int_t)s.in_flight,
-        "waiting_for_delivery", (json_int_t)s.waiting_for_delivery, "oldest_seconds",
-        s.oldest_seconds, "stages", stages(&s), "models", models(v->models), "dead_letters",
-        dead_letters(v->metrics), "counters", counters(v->metrics), "reloads", reloads());
+        "{s:s,s:s,s:s,s:f,s:s,s:I,s:I,s:I,s:I,s:f,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "version",
+        TM_VERSION, "instance", v->conf->state_instance, "config_hash", v->config_hash,
+        "uptime_seconds", (double)(tm_clock_ns() - v->started_ns) / 1e9, "state",
+        s.draining                                               ? "draining"
+        : s.alone                                                ? "isolating"
+        : tm_metric_get(v->metrics, TM_METRIC_MEMORY_SHORT) != 0 ? "short of memory"
+                                                                 : "working",
+        "memory_bytes", (json_int_t)tm_resident_bytes(), "in_flight", (json_int_t)s.in_flight,
+        "waiting_for_delivery", (json_int_t)s.waiting_for_delivery, "waiting_in_source",
+        (json_int_t)(s.total > s.summary.documents ? s.total - s.summary.documents : 0),
+        "oldest_seconds", s.oldest_seconds, "stages", stages(&s), "models", models(v->models),
+        "batches", batches(v), "lanes", lanes(&s), "lanes_more", (json_int_t)s.lanes_more,
+        "dead_letters", dead_letters(v->metrics), "counters", counters(v->metrics), "reloads",
+        reloads());
     char *text = o != NULL ? json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     bool ok = text != NULL && tm_buf_puts(out, text) && tm_buf_putc(out, '\n');
     free(text);

@@ -13,11 +13,13 @@
 #include "tm_pipeline.h"
 #include "tm_sinks.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct verb_option options[] = {
@@ -120,6 +122,7 @@ static void on_progress(void *arg, const struct tm_summary *now, uint64_t total)
         atomic_fetch_add(&page->progress, 1);
     atomic_store(&page->documents, now->delivered + now->dead);
     atomic_store(&page->dead, now->dead);
+    report_minute(arg, now);
     report_progress(arg, now, total);
 }
 
@@ -174,6 +177,17 @@ static void reset_gauges(struct tm_metrics *ms)
             tm_metric_set(ms, m, 0);
 }
 
+/* A mistyped path is made like any other: somebody must be told. */
+static void say_new_spool(const struct tm_conf *conf)
+{
+    struct stat st;
+    if (conf->source_spool_path[0] != '\0' && stat(conf->source_spool_path, &st) != 0 &&
+        errno == ENOENT)
+        tm_log(TM_LOG_WARNING, "the spool was not there and is made now",
+               TM_S("path", conf->source_spool_path),
+               TM_S("next", "check source.spool.path if documents should be there already"));
+}
+
 static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *conf,
                                    struct tm_models *ms)
 {
@@ -195,12 +209,13 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
         .progress = on_progress,
         .arg = &report,
     };
+    say_new_spool(conf);
     struct tm_runner *r = NULL;
     struct http *http = NULL;
     struct tm_summary summary = {0};
     struct tm_err err = {0};
     enum tm_status s = tm_runner_create(&config, &r, &err);
-    const struct http_view view = {r, metrics, ms, conf, config_hash, tm_clock_ns()};
+    const struct http_view view = {r, metrics, ms, conf, &report, config_hash, tm_clock_ns()};
     if (s == TM_OK && !job->once)
         s = start_http(&view, &http, &err);
     if (s == TM_OK) {

@@ -101,7 +101,7 @@ int32_t tm_engine_cores(void)
     return (int32_t)(limit > 0 ? TM_MIN(n, limit) : n);
 }
 
-size_t memory_allowed(void)
+size_t tm_engine_memory(void)
 {
     int64_t n = (int64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
     int64_t limit = own_limit(LIMIT_MEMORY);

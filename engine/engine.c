@@ -69,7 +69,7 @@ static void plan_pages(struct tm_engine *e)
     int64_t positions = e->positions, sources = e->info.encoder_decoder ? e->model.max_length : 0;
     int64_t each =
         (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
-    size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : memory_allowed() / 4;
+    size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : tm_engine_memory() / 4;
     int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model));
     e->pages = (int32_t)TM_MIN(TM_MAX(room, 1), e->limits.decode_rows * each);
 }

@@ -117,6 +117,5 @@ enum tm_status schedule_step(struct tm_engine *e, struct worker *w, tm_engine_re
  * too. */
 enum limit { LIMIT_CORES, LIMIT_MEMORY };
 int64_t limit_of_cgroup(enum limit which, const char *mount, const char *path);
-size_t memory_allowed(void); /* bytes that this process may use */
 
 #endif

@@ -184,6 +184,8 @@ size_t tm_engine_waiting(const struct tm_engine *e); /* sequences queued, not ye
 
 /* Cores that this process may use: sched_getaffinity, and the cgroup's cpu.max rounded up. */
 int32_t tm_engine_cores(void);
+/* Bytes of memory that this process may use: the machine's, or less where its cgroup says so. */
+size_t tm_engine_memory(void);
 const char *tm_engine_isa(void); /* best instruction set of this machine: "avx512" */
 
 #endif

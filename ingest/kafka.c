@@ -146,7 +146,13 @@ static void measure_lag(struct kafka *k)
         pthread_mutex_lock(&k->lock);
         int64_t at = p->committed >= 0 ? p->committed : p->first >= 0 ? p->first : low;
         pthread_mutex_unlock(&k->lock);
-        lag += TM_MAX(high - TM_MAX(at, (int64_t)0), (int64_t)0);
+        int64_t behind = TM_MAX(high - TM_MAX(at, (int64_t)0), (int64_t)0);
+        lag += behind;
+        if (k->host->lag != NULL) {
+            char name[300];
+            snprintf(name, sizeof name, "%s/%d", p->topic, (int)p->number);
+            k->host->lag(k->host->arg, i, name, behind);
+        }
     }
     tm_metric_set(k->host->metrics, TM_METRIC_KAFKA_LAG, lag);
 }

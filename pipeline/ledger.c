@@ -3,7 +3,9 @@
  * come first served. Called by the runner's threads under the runner's lock. */
 #include "ledger.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { RING_FIRST = 4 };
 
@@ -18,8 +20,9 @@ struct lane {
     struct lane *next_in_bucket, *next_ready;
     uint64_t id, due; /* due: lowest number that the next record may have */
     uint32_t epoch;
-    bool ready;    /* in the ready list */
-    size_t handed; /* leading records that are handed out */
+    char name[TM_LANE_NAME]; /* for people */
+    bool ready;              /* in the ready list */
+    size_t handed;           /* leading records that are handed out */
     size_t head, n, room;
     struct entry *ring; /* room is a power of two */
 };
@@ -174,6 +177,10 @@ static struct lane *add_lane(struct lane **at, const struct tm_record *rec)
         return NULL;
     lane->id = rec->lane;
     lane->epoch = rec->epoch;
+    if (rec->topic != NULL)
+        snprintf(lane->name, sizeof lane->name, "%s/%d", rec->topic, (int)rec->partition);
+    else
+        snprintf(lane->name, sizeof lane->name, "%s", rec->path != NULL ? rec->path : "");
     *at = lane;
     return lane;
 }
@@ -280,6 +287,11 @@ size_t ledger_count(const struct ledger *l)
     return l->docs;
 }
 
+size_t ledger_bytes(const struct ledger *l)
+{
+    return l->bytes;
+}
+
 size_t ledger_done(const struct ledger *l)
 {
     return l->done;
@@ -299,4 +311,32 @@ uint64_t ledger_oldest_ns(const struct ledger *l)
             oldest = oldest == 0 || since < oldest ? since : oldest;
         }
     return oldest;
+}
+
+static void put_lane(const struct lane *lane, uint64_t since, struct tm_lane_status *out, size_t n)
+{
+    size_t i = n - 1;
+    for (; i > 0 && out[i - 1].oldest_ns > since; i--)
+        out[i] = out[i - 1];
+    out[i] = (struct tm_lane_status){
+        .lane = lane->id, .in_flight = lane->n, .oldest_ns = since, .lag = -1};
+    memcpy(out[i].name, lane->name, sizeof out[i].name);
+}
+
+size_t ledger_lanes(const struct ledger *l, struct tm_lane_status *out, size_t max, size_t *ret_n)
+{
+    size_t n = 0, all = 0;
+    for (size_t i = 0; i <= l->mask; i++)
+        for (const struct lane *lane = l->buckets[i]; lane != NULL; lane = lane->next_in_bucket) {
+            if (lane->n == 0)
+                continue;
+            uint64_t since = entry_at(lane, 0)->since_ns;
+            all++;
+            if (n < max)
+                put_lane(lane, since, out, ++n);
+            else if (since < out[n - 1].oldest_ns)
+                put_lane(lane, since, out, n);
+        }
+    *ret_n = n;
+    return all;
 }

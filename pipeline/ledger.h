@@ -35,10 +35,13 @@ size_t ledger_forget_lane(struct ledger *l, uint64_t lane);
 /* Does the ledger still wait for the end of records of that lane and epoch? */
 bool ledger_has(const struct ledger *l, uint64_t lane, uint32_t epoch);
 
-bool ledger_ready(const struct ledger *l);         /* ledger_collect would give something */
-size_t ledger_count(const struct ledger *l);       /* records in the window */
-size_t ledger_done(const struct ledger *l);        /* … of which are at their end */
-size_t ledger_done_bytes(const struct ledger *l);  /* … what their results and letters hold */
+bool ledger_ready(const struct ledger *l);        /* ledger_collect would give something */
+size_t ledger_count(const struct ledger *l);      /* records in the window */
+size_t ledger_bytes(const struct ledger *l);      /* … what they came with */
+size_t ledger_done(const struct ledger *l);       /* … of which are at their end */
+size_t ledger_done_bytes(const struct ledger *l); /* … what their results and letters hold */
+/* The lanes with the oldest records, oldest first, up to max. Returns how many lanes there are. */
+size_t ledger_lanes(const struct ledger *l, struct tm_lane_status *out, size_t max, size_t *ret_n);
 uint64_t ledger_oldest_ns(const struct ledger *l); /* when the oldest came; 0: it is empty */
 
 #endif

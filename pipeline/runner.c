@@ -163,7 +163,7 @@ static void init(struct tm_runner *r, const struct tm_runner_config *config)
     r->config = *config;
     r->event_fd = -1;
     r->held_tail = &r->held;
-    r->host = (struct tm_source_host){r, runner_revoke, config->metrics, config->once};
+    r->host = (struct tm_source_host){r, runner_revoke, config->metrics, config->once, runner_lag};
     r->opaque = strcmp(config->conf->clean_kind, "none") == 0;
     pthread_mutex_init(&r->lock, NULL);
     cond_init(&r->source_cond);
@@ -209,6 +209,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     if (s == TM_OK)
         s = journal_open(conf->state_path, conf->state_instance, r->n_workers, predecessor,
                          &r->journal, err);
+    if (s == TM_OK)
+        s = runner_memory_begin(r, err);
     if (s == TM_OK)
         s = tm_dedup_create(conf, &r->dedup, err);
     if (s == TM_OK)

@@ -74,6 +74,13 @@ struct worker {
     struct tm_thread *thread;
 };
 
+struct memory {
+    size_t cap, base, unseen; /* base: before the first document; unseen: since the last look */
+    double used, came;        /* of documents at their end: memory, and bytes as they came */
+    uint64_t looked_ns, trimmed_ns;
+    bool is_short;
+};
+
 enum phase { PHASE_RUN, PHASE_DRAIN, PHASE_CUT }; /* CUT: whatever is left is dropped */
 
 struct tm_runner {
@@ -114,12 +121,15 @@ struct tm_runner {
     enum tm_status status;   /* what made it end */
     struct tm_err err;
     struct tm_summary summary;
+    struct tm_lane_status lag[TM_LANES_SHOWN]; /* what the source has said: lane, name, lag */
+    size_t n_lag;
 
     /* the source thread's */
     struct tm_doc *pending[TAKE_BATCH]; /* taken, not yet in the ledger */
     size_t n_pending, next_pending;
     bool short_of_memory; /* the ledger could not grow */
-    uint64_t tickets;     /* given out */
+    struct memory memory;
+    uint64_t tickets; /* given out */
 };
 
 static inline enum phase runner_phase(struct tm_runner *r)
@@ -136,6 +146,8 @@ void runner_trouble(struct tm_runner *r, const struct tm_doc *doc, const char *s
                     const struct tm_err *err);
 /* runner_source.c: the source thread */
 void runner_source(struct worker *w);
+/* tm_source_host.lag */
+void runner_lag(void *arg, uint64_t lane, const char *name, int64_t records);
 void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsigned wait_ms);
 /* runner_stages.c: threads of the stages, of infer and of the engine */
 void runner_stage(struct worker *w);
@@ -148,6 +160,12 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
 void runner_ready(struct tm_runner *r);
 /* Puts it on the list of those to be run alone; under the lock. */
 void runner_hold(struct tm_runner *r, struct tm_doc *doc);
+/* runner_memory.c: TM_CONFIG when there is no room for documents from the start. */
+enum tm_status runner_memory_begin(struct tm_runner *r, struct tm_err *err);
+/* A document is at its end: what it took. Under the lock. */
+void runner_memory_learn(struct tm_runner *r, const struct tm_doc *doc);
+/* Must these bytes wait while others are in flight? */
+bool runner_memory_short(struct tm_runner *r, size_t bytes);
 /* runner_dedup.c: its thread */
 void runner_dedup(struct worker *w);
 /* runner_deliver.c: the delivery thread */

@@ -241,8 +241,9 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
 {
     struct tm_err err = {0};
     size_t bytes = doc->rec.len;
+    const bool memory_short = runner_memory_short(r, bytes);
     pthread_mutex_lock(&r->lock);
-    bool room = !cut(r) && has_room(r, bytes);
+    bool room = !cut(r) && has_room(r, bytes) && !(memory_short && ledger_count(r->ledger) > 0);
     bool counts = doc->rec.kind != TM_RECORD_GAP;
     enum tm_status s = room ? ledger_admit(r->ledger, &doc->rec, &err) : TM_AGAIN;
     if (s == TM_OK) {
@@ -349,6 +350,9 @@ void runner_revoke(void *arg, const uint64_t *lanes, size_t n, bool lost, unsign
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++)
         forgotten += (int64_t)ledger_forget_lane(r->ledger, lanes[i]);
+    for (size_t i = r->n_lag; i-- > 0;)
+        if (is_one_of(lanes, n, r->lag[i].lane))
+            r->lag[i] = r->lag[--r->n_lag];
     held = TM_TAKE(r->held);
     r->held_tail = &r->held;
     r->n_held = 0;
@@ -398,7 +402,7 @@ static void rewind_source(struct tm_runner *r)
 
 static bool may_admit(const struct tm_runner *r)
 {
-    return r->next_pending < r->n_pending && !r->short_of_memory &&
+    return r->next_pending < r->n_pending && !r->short_of_memory && !r->memory.is_short &&
            has_room(r, r->pending[r->next_pending]->rec.len);
 }
 

@@ -62,6 +62,7 @@ static void finish(struct tm_runner *r, struct tm_doc **docs, size_t n)
             runner_trouble(r, docs[i], docs[i]->err_stage, &docs[i]->err);
     pthread_mutex_lock(&r->lock);
     for (size_t i = 0; i < n; i++) {
+        runner_memory_learn(r, docs[i]);
         if (again[i])
             runner_hold(r, TM_TAKE(docs[i]));
         else

@@ -2,6 +2,8 @@
  * by the main thread in its wait (tm_runner_watch), while all other threads run. */
 #include "runner.h"
 
+#include <stdio.h>
+
 static size_t threads_of(const struct tm_runner *r, const struct place *p, const char *name)
 {
     size_t n = 0;
@@ -32,6 +34,45 @@ void tm_runner_tap_close(struct tm_runner *r, int tap)
     taps_remove(r->taps, tap);
 }
 
+static struct tm_lane_status *find_lane(struct tm_lane_status *lanes, size_t n, uint64_t lane)
+{
+    for (size_t i = 0; i < n; i++)
+        if (lanes[i].lane == lane)
+            return &lanes[i];
+    return NULL;
+}
+
+void runner_lag(void *arg, uint64_t lane, const char *name, int64_t records)
+{
+    struct tm_runner *r = arg;
+    pthread_mutex_lock(&r->lock);
+    struct tm_lane_status *at = find_lane(r->lag, r->n_lag, lane);
+    if (at == NULL && r->n_lag < TM_LANES_SHOWN) {
+        at = &r->lag[r->n_lag++];
+        *at = (struct tm_lane_status){.lane = lane};
+        snprintf(at->name, sizeof at->name, "%s", name);
+    }
+    if (at != NULL)
+        at->lag = records;
+    pthread_mutex_unlock(&r->lock);
+}
+
+/* Those with documents first, then those that only lag. Under the lock. */
+static void list_lanes(struct tm_runner *r, struct tm_runner_status *s)
+{
+    size_t all = ledger_lanes(r->ledger, s->lanes, TM_LANES_SHOWN, &s->n_lanes);
+    for (size_t i = 0; i < r->n_lag; i++) {
+        struct tm_lane_status *at = find_lane(s->lanes, s->n_lanes, r->lag[i].lane);
+        if (at != NULL)
+            at->lag = r->lag[i].lag;
+        else if (s->n_lanes < TM_LANES_SHOWN) {
+            s->lanes[s->n_lanes++] = r->lag[i];
+            all++;
+        }
+    }
+    s->lanes_more = all - s->n_lanes;
+}
+
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
 {
     struct tm_runner_status s = {.draining = runner_phase(r) != PHASE_RUN};
@@ -40,8 +81,11 @@ void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
     s.in_flight = ledger_count(r->ledger);
     s.waiting_for_delivery = ledger_done(r->ledger);
     s.alone = r->alone || r->n_held > 0;
+    list_lanes(r, &s);
     uint64_t oldest = ledger_oldest_ns(r->ledger);
     pthread_mutex_unlock(&r->lock);
+    if (r->config.source->total != NULL)
+        s.total = r->config.source->total(r->source);
     uint64_t now = tm_clock_ns();
     s.oldest_seconds = oldest != 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
     for (size_t i = 0; i < PLACES; i++) {

@@ -68,6 +68,8 @@ struct tm_source_host {
     void (*revoke)(void *arg, const uint64_t *lanes, size_t n, bool lost, unsigned wait_ms);
     struct tm_metrics *metrics;
     bool once;
+    /* Optional news for whoever looks: so many records of the lane are not committed yet. */
+    void (*lag)(void *arg, uint64_t lane, const char *name, int64_t records);
 };
 
 struct tm_source_ops {

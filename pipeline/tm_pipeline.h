@@ -407,6 +407,15 @@ struct tm_stage_status {
     size_t threads;
     uint64_t busy_ns; /* its threads together, since the start */
 };
+/* A lane that has documents in flight, or of which the source has said how far behind it is. */
+enum { TM_LANES_SHOWN = 32, TM_LANE_NAME = 128 };
+struct tm_lane_status {
+    uint64_t lane;
+    char name[TM_LANE_NAME]; /* the file below the spool, or "topic/partition" */
+    size_t in_flight;
+    uint64_t oldest_ns; /* when the oldest of them came; 0: none */
+    int64_t lag;        /* records not committed; -1: the source does not say */
+};
 struct tm_runner_status {
     struct tm_summary summary;
     size_t in_flight;            /* between source and sink */
@@ -415,6 +424,9 @@ struct tm_runner_status {
     bool draining, alone;        /* alone: documents are run one by one to find a guilty one */
     struct tm_stage_status stages[5];
     size_t n_stages;
+    struct tm_lane_status lanes[TM_LANES_SHOWN]; /* those with the oldest documents first */
+    size_t n_lanes, lanes_more;                  /* lanes_more: that are not shown */
+    uint64_t total; /* documents the source knows of, those that have ended too; 0: unknown */
 };
 
 /* Environment of a restarted child, set by the supervisor: "PID SIGNAL RESTARTS" of the process

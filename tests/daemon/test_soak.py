@@ -79,6 +79,8 @@ class Mill:
         failed = self.box.spool / "failed"
         for reason in list(failed.rglob("*.reason.json")):
             name = str(reason.relative_to(failed))[:-len(".reason.json")]
+            if not (failed / name).exists():  # the reason is there first
+                continue
             for path in self.box.dead.glob(name + "-*"):
                 self.count(path, False)
             (failed / name).unlink()
