@@ -370,12 +370,16 @@ static enum tm_status choose(struct worker *w, const struct tm_engine *e, const 
                                       .ancestry = &d->ancestry,
                                       .step = batch->step};
     const struct tm_sample_args sample = {logits, &d->decoded, &d->ancestry};
+    double since = spent_now(batch);
+    if (batch->spent != NULL)
+        batch->spent->operations += 2.0 * batch->rows * (double)x.cols * e->model.config.vocab_size;
     enum tm_status s = searches ? ops->logits_topk(w->stream, &x, &topk) : TM_OK;
     /* Sampling first: beam_step moves the slots that it searches, and those alone. */
     if (s == TM_OK && samples)
         s = ops->sample_step(w->stream, &x, &sample);
     if (s == TM_OK && searches)
         s = ops->beam_step(w->stream, &beam);
+    spent_add(batch, TM_SPENT_OUTPUT, since);
     return s;
 }
 
