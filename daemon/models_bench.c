@@ -7,7 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { WARM = 2 /* sequences that run before it counts */ };
+/* Sequences that run before it counts, so that memory is there: a quarter, within these bounds. */
+enum { WARM_LEAST = 2, WARM_MOST = 32 };
 
 struct load {
     int64_t lo, hi, n; /* ids of a sequence; sequences */
@@ -212,7 +213,7 @@ enum exit_code models_bench(const struct args *a, struct tm_model *m, double loa
         return code;
     struct tm_arena *arena = tm_arena_create((size_t)64 << 30);
     struct tm_seq *seqs = arena != NULL ? make_seqs(m, &l, arena, &f.source_tokens) : NULL;
-    size_t warm = (size_t)TM_MIN(l.n, WARM);
+    size_t warm = (size_t)TM_MIN(l.n, TM_MAX(WARM_LEAST, TM_MIN(l.n / 4, WARM_MOST)));
     if (seqs == NULL)
         code = verb_fail(a, EXIT_INTERNAL, "out of memory");
     for (int64_t i = 0; code == EXIT_OK && i < l.n; i++) {
