@@ -48,6 +48,10 @@ def ct2_folder(folder, cache, precision):
     from ctranslate2.converters import transformers as converters
     config = transformers.AutoConfig.from_pretrained(folder)
     model = getattr(transformers, config.architectures[0]).from_pretrained(folder)
+    for name, value in {"normalize_before": False, "normalize_embedding": True, "add_final_layer_norm": False,
+                        "static_position_embeddings": False}.items():
+        if config.model_type == "bart" and not hasattr(config, name):  # the converter reads them, 4.57 dropped them
+            setattr(model.config, name, value)
     loader = converters._MODEL_LOADERS[type(config).__name__]
     spec = loader.get_model_spec(model)
     marian = config.model_type == "marian"  # starts from zeros in place of pad, its last id, which is taken out
