@@ -154,14 +154,14 @@ static void print_json(const struct tm_model *m, const struct load *l, const str
     double source = (double)f->source_tokens / f->seconds;
     printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,"
            "\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\","
-           "\"threads\":%d,\"cpu_s\":%.3f,\"weight_bytes\":%zu,\"pool_bytes\":%zu,"
-           "\"limit_s\":%.3f,\"spent_s\":{",
+           "\"threads\":%d,\"cpu_s\":%.6f,\"weight_bytes\":%zu,\"pool_bytes\":%zu,"
+           "\"limit_s\":%.6f,\"spent_s\":{",
            (double)l->n / f->seconds, l->generates ? (double)f->new_tokens / f->seconds : source,
            source, peak_rss_bytes(), f->load_s, info->device, info->precision, info->threads,
            f->cpu_s, info->weight_bytes, info->pool_bytes,
            f->profile.operations / f->profile.per_second);
     for (int i = 0; i < TM_SPENT_COUNT; i++)
-        printf("%s\"%s\":%.3f", i > 0 ? "," : "", spent_names[i], f->profile.seconds[i]);
+        printf("%s\"%s\":%.6f", i > 0 ? "," : "", spent_names[i], f->profile.seconds[i]);
     printf("}}\n");
 }
 

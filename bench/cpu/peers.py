@@ -59,13 +59,13 @@ def ct2_folder(folder, cache, precision):
     if hasattr(spec, "register_source_vocabulary"):
         spec.register_source_vocabulary(names)
         spec.register_target_vocabulary(names)
+        spec.config.add_source_bos = spec.config.add_source_eos = False
         spec.config.decoder_start_token = token(config.eos_token_id if marian else config.decoder_start_token_id)
     else:
         spec.register_vocabulary(names)
     spec.config.bos_token = token(config.bos_token_id or 0)
     spec.config.eos_token = token(config.eos_token_id)
     spec.config.unk_token = token(3)
-    spec.config.add_source_bos = spec.config.add_source_eos = False
     spec.validate()
     spec.optimize(quantization=precision)
     part = out.with_suffix(".part")
