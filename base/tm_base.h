@@ -9,6 +9,8 @@
 #include "tm_log.h"
 #include "tm_json.h"
 #include "tm_conf.h"
+#ifndef __cplusplus /* its counters are C11 atomics; kernels/cuda/ needs none */
 #include "tm_metrics.h"
+#endif
 
 #endif

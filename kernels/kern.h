@@ -130,6 +130,8 @@ void kern_gemm_int8_i8mm(struct kern_cpu *cpu);
 void kern_gemm_bf16_bf16(struct kern_cpu *cpu);
 /* Says in ops.gemm_variant which gemms were chosen. */
 void kern_cpu_name(struct kern_cpu *cpu);
+/* Row n of a matrix of floats in host memory. */
+void kern_read_row(float *to, const struct tm_tensor *w, int64_t n);
 enum tm_status kern_pack(struct tm_backend *b, const struct tm_tensor *from, enum tm_dtype as,
                          struct tm_weight **ret_weight, struct tm_err *err);
 void kern_weight_free(struct tm_backend *b, struct tm_weight *w);

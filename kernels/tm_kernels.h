@@ -336,15 +336,18 @@ struct tm_device_ops {
     /* Optional, all or none: */
     enum tm_status (*event_record)(struct tm_stream *, void **event);
     enum tm_status (*event_wait)(struct tm_stream *, void *event);
+    void (*event_free)(struct tm_backend *, void *event); /* NULL is fine */
     enum tm_status (*graph_begin)(struct tm_stream *);
     enum tm_status (*graph_end)(struct tm_stream *, void **ret_graph);
     enum tm_status (*graph_launch)(struct tm_stream *, void *graph);
+    void (*graph_free)(struct tm_backend *, void *graph); /* NULL is fine */
     /* Copies w (N, K), F32, BF16 or F16 in host memory, into the backend's own layout as dtype
      * `as`. The source may be dropped afterwards. */
     enum tm_status (*pack)(struct tm_backend *, const struct tm_tensor *w, enum tm_dtype as,
                            struct tm_weight **ret_weight, struct tm_err *err);
     void (*weight_free)(struct tm_backend *, struct tm_weight *); /* NULL is fine */
     size_t (*weight_bytes)(const struct tm_weight *);
+    void (*destroy)(struct tm_backend *); /* optional: where there is more to give back than self */
 };
 
 struct tm_backend {
@@ -381,6 +384,10 @@ bool tm_cpu_fast_bf16(uint32_t mask);
 enum tm_status tm_backend_cpu(uint32_t mask, struct tm_backend **ret_backend, struct tm_err *err);
 /* The same with OpenBLAS for gemm; TM_UNSUPPORTED when built without. Not batch-invariant. */
 enum tm_status tm_backend_blas(struct tm_backend **ret_backend, struct tm_err *err);
+/* An NVIDIA GPU, by its number; bfloat16, float32, int8 and float8_e4m3 weights. TM_UNSUPPORTED,
+ * with the reason, when built without CUDA, without a driver, or on a GPU it was not compiled for.
+ */
+enum tm_status tm_backend_cuda(int device, struct tm_backend **ret_backend, struct tm_err *err);
 void tm_backend_destroy(struct tm_backend *b); /* NULL is fine */
 
 #endif

@@ -177,6 +177,8 @@ enum tm_status tm_backend_cpu(uint32_t mask, struct tm_backend **ret_backend, st
 
 void tm_backend_destroy(struct tm_backend *b)
 {
-    if (b != NULL)
+    if (b != NULL && b->dev.destroy != NULL)
+        b->dev.destroy(b);
+    else if (b != NULL)
         free(b->self);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void read_row(float *to, const struct tm_tensor *w, int64_t n)
+void kern_read_row(float *to, const struct tm_tensor *w, int64_t n)
 {
     if (w->dtype == TM_F32) {
         memcpy(to, kern_row(w, n), (size_t)w->cols * sizeof *to);
@@ -68,7 +68,7 @@ static enum tm_status fill(struct tm_weight *w, const struct tm_tensor *from, in
     float *row = calloc((size_t)w->k + 1, sizeof *row);
     int8_t *ints = calloc((size_t)w->k + 1, 1);
     for (int64_t n = 0; row != NULL && ints != NULL && n < w->n; n++) {
-        read_row(row, from, n);
+        kern_read_row(row, from, n);
         if (w->dtype == TM_I8)
             fill_int8(w, n, row, ints, offset);
         else if (w->dtype == TM_BF16)

@@ -11,7 +11,7 @@ version = subprocess.run([tool, "--version"], capture_output=True, text=True).st
 if " 14." not in version:
     print("clang-format 14 is not installed", file=sys.stderr)
     sys.exit(77)
-listed = subprocess.run(["git", "-C", str(root), "ls-files", "*.c", "*.h"], capture_output=True,
+listed = subprocess.run(["git", "-C", str(root), "ls-files", "*.c", "*.h", "*.cu", "*.cpp"], capture_output=True,
                         text=True).stdout.split()
 files = [str(root / f) for f in listed if (root / f).exists()]
 done = subprocess.run([tool, "--dry-run", "-Werror", *files], capture_output=True, text=True)

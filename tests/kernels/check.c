@@ -10,6 +10,8 @@ enum { GUARD = 256, GUARD_BYTE = 0xff }; /* 0xffffffff is a NaN, 0xffff one of b
 
 extern uint64_t check_random; /* the seed to begin with */
 uint64_t check_random;
+uint64_t check_digest;
+int32_t check_block = 768;
 
 const int64_t widths[] = {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 64, 65, 100, 384, 385};
 const size_t n_widths = TM_COUNTOF(widths);
@@ -153,6 +155,17 @@ double value(const struct tm_tensor *t, int64_t r, int64_t c)
     }
 }
 
+void digest(const void *bytes, size_t n)
+{
+    check_digest = tm_hash(bytes, n, check_digest);
+}
+
+static void digest_tensor(const struct tm_tensor *t)
+{
+    for (int64_t r = 0; r < t->rows; r++)
+        digest(row(t, r), (size_t)t->cols * tm_dtype_size(t->dtype));
+}
+
 /* Truncates to 16 bits: any number is as good as another. */
 void put(const struct tm_tensor *t, int64_t r, int64_t c, float v)
 {
@@ -175,6 +188,7 @@ void put(const struct tm_tensor *t, int64_t r, int64_t c, float v)
 void near_enough(const char *what, const struct tm_tensor *got, const struct tm_tensor *want,
                  double abs, double rel)
 {
+    digest_tensor(got);
     for (int64_t r = 0; r < want->rows; r++) {
         for (int64_t c = 0; c < want->cols; c++) {
             double g = value(got, r, c), w = value(want, r, c);
@@ -189,6 +203,7 @@ void near_enough(const char *what, const struct tm_tensor *got, const struct tm_
 
 void same_bits(const char *what, const struct tm_tensor *got, const struct tm_tensor *want)
 {
+    digest_tensor(got);
     for (int64_t r = 0; r < want->rows; r++) {
         if (memcmp(row(got, r), row(want, r), (size_t)want->cols * tm_dtype_size(want->dtype)) !=
             0) {

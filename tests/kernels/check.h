@@ -12,13 +12,18 @@ struct rig {
     struct tm_stream *s;
 };
 extern struct rig now, ref;
-extern bool keeps_batches; /* does `now` promise results that do not depend on the batch? */
+extern int32_t check_block; /* keys that attn_varlen takes at a time: some cases go past it */
+extern bool keeps_batches;  /* does `now` promise results that do not depend on the batch? */
 
 /* One checker for each row of the table: a missing one does not link. */
 #define X(op) void check_##op(void);
 TM_OPS(X)
 #undef X
 void check_gemm_oracle(struct rig oracle); /* now against another gemm, on larger shapes */
+
+/* Of all results so far: the same numbers in the same order give the same. */
+extern uint64_t check_digest;
+void digest(const void *bytes, size_t n);
 
 uint64_t thread_ns(void); /* processor time of this thread: other processes do not count */
 void bench(struct rig rig, const char *name);

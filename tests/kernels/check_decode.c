@@ -260,6 +260,8 @@ static void one_topk(int32_t vocabulary)
     struct tm_topk_args all = {logits_args(w, w->ref, &decoded), vocabulary, all_ids, all_scores};
     ok(now.b->ops.logits_topk(now.s, &w->x.t, &args));
     ok(ref.b->ops.logits_topk(ref.s, &w->x.t, &all));
+    digest(ids, (size_t)(rows * w->k) * sizeof *ids);
+    digest(scores, (size_t)(rows * w->k) * sizeof *scores);
     for (int32_t r = 0; r < rows; r++)
         row_agrees(w, r, ids + (int64_t)r * w->k, scores + (int64_t)r * w->k,
                    all_ids + (int64_t)r * vocabulary, all_scores + (int64_t)r * vocabulary);
@@ -315,6 +317,7 @@ static void one_step(int32_t vocabulary, bool sampled)
     ok(now.b->ops.logits_topk(now.s, &w->x.t, &args));
     step_all(ref, w, &expected, &w->step, sampled ? NULL : ids, scores, &w->x.t, 0);
     step_all(now, w, &together, &w->step, sampled ? NULL : ids, scores, &w->x.t, 0);
+    digest(&together, sizeof together);
     for (int32_t s = w->step.slots - 1; s >= 0; s--) {
         int32_t row = w->first_row[s], bounds[] = {0, w->first_row[s + 1] - row};
         struct tm_step one = {bounds[1],   1,     w->slot_of_row + row, w->beam_of_row + row,
