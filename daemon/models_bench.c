@@ -7,7 +7,8 @@
 #include <string.h>
 #include <time.h>
 
-enum { WARM = 2 /* sequences that run before it counts */ };
+/* Sequences that run before it counts, so that memory is there: a quarter, within these bounds. */
+enum { WARM_LEAST = 2, WARM_MOST = 32 };
 
 struct load {
     int64_t lo, hi, n; /* ids of a sequence; sequences */
@@ -20,6 +21,7 @@ struct figures {
     uint64_t source_tokens, new_tokens;
     double seconds, load_s;
     double cpu_s; /* processor time of all threads: what others do on the machine does not count */
+    struct tm_engine_profile profile;
 };
 
 /* ---- what to run ---- */
@@ -140,25 +142,51 @@ static double processor_s(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void print_figures(const struct args *a, const struct tm_model *m, const struct load *l,
-                          const struct figures *f)
+static const char *const spent_names[TM_SPENT_COUNT] = {
+    [TM_SPENT_MATRICES] = "matrices", [TM_SPENT_ATTENTION] = "attention",
+    [TM_SPENT_OUTPUT] = "output",     [TM_SPENT_NORMS] = "norms",
+    [TM_SPENT_OTHER] = "other",
+};
+
+static void print_json(const struct tm_model *m, const struct load *l, const struct figures *f)
 {
     const struct tm_engine_info *info = tm_engine_info(m->engine);
-    double rate = (double)l->n / f->seconds, source = (double)f->source_tokens / f->seconds;
-    double tokens = l->generates ? (double)f->new_tokens / f->seconds : source;
-    if (args_has(a, "json"))
-        printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,"
-               "\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\","
-               "\"threads\":%d,\"cpu_s\":%.3f,\"weight_bytes\":%zu,\"pool_bytes\":%zu}\n",
-               rate, tokens, source, peak_rss_bytes(), f->load_s, info->device, info->precision,
-               info->threads, f->cpu_s, info->weight_bytes, info->pool_bytes);
-    else
-        printf("%.1f sequences/s, %.0f %stokens/s, %.1f sequences a second of processor time; peak "
-               "memory %lld MiB, loaded in %.2f s; %s, %s, "
-               "%s, %d workers\n",
-               rate, tokens, l->generates ? "new " : "", (double)l->n / f->cpu_s,
-               peak_rss_bytes() >> 20, f->load_s, info->device, info->precision, info->isa,
-               info->threads);
+    double source = (double)f->source_tokens / f->seconds;
+    printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,"
+           "\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\","
+           "\"threads\":%d,\"cpu_s\":%.6f,\"weight_bytes\":%zu,\"pool_bytes\":%zu,"
+           "\"limit_s\":%.6f,\"spent_s\":{",
+           (double)l->n / f->seconds, l->generates ? (double)f->new_tokens / f->seconds : source,
+           source, peak_rss_bytes(), f->load_s, info->device, info->precision, info->threads,
+           f->cpu_s, info->weight_bytes, info->pool_bytes,
+           f->profile.operations / f->profile.per_second);
+    for (int i = 0; i < TM_SPENT_COUNT; i++)
+        printf("%s\"%s\":%.6f", i > 0 ? "," : "", spent_names[i], f->profile.seconds[i]);
+    printf("}}\n");
+}
+
+/* How far it is from what the matrices alone would take, and what the rest goes into. */
+static void print_text(const struct tm_model *m, const struct load *l, const struct figures *f)
+{
+    const struct tm_engine_info *info = tm_engine_info(m->engine);
+    const struct tm_engine_profile *p = &f->profile;
+    double tokens = (double)(l->generates ? f->new_tokens : f->source_tokens) / f->seconds;
+    double limit = p->operations / p->per_second, noted = 0;
+    printf("%.2f sequences/s, %.0f %stokens/s; peak memory %lld MiB, loaded in %.2f s; %s, %s, %s, "
+           "%d workers\n",
+           (double)l->n / f->seconds, tokens, l->generates ? "new " : "", peak_rss_bytes() >> 20,
+           f->load_s, info->device, info->precision, info->isa, info->threads);
+    printf("processor time of a sequence: %.2f ms; its matrices alone, %.2f 10^9 operations at the "
+           "%.0f a second of this gemm in cache: %.2f ms, %.0f %%\n",
+           1e3 * f->cpu_s / (double)l->n, p->operations / 1e9 / (double)l->n, p->per_second / 1e9,
+           1e3 * limit / (double)l->n, 100 * limit / f->cpu_s);
+    printf("where it goes:");
+    for (int i = 0; i < TM_SPENT_COUNT; i++) {
+        noted += p->seconds[i];
+        printf(" %s %.0f %%,", spent_names[i], 100 * p->seconds[i] / f->cpu_s);
+    }
+    printf(" the rest (batches, waiting for the last) %.0f %%\n",
+           100 * TM_MAX(0, 1 - noted / f->cpu_s));
 }
 
 /* New tokens of all sequences; 0 when one got another number of them. */
@@ -185,7 +213,7 @@ enum exit_code models_bench(const struct args *a, struct tm_model *m, double loa
         return code;
     struct tm_arena *arena = tm_arena_create((size_t)64 << 30);
     struct tm_seq *seqs = arena != NULL ? make_seqs(m, &l, arena, &f.source_tokens) : NULL;
-    size_t warm = (size_t)TM_MIN(l.n, WARM);
+    size_t warm = (size_t)TM_MIN(l.n, TM_MAX(WARM_LEAST, TM_MIN(l.n / 4, WARM_MOST)));
     if (seqs == NULL)
         code = verb_fail(a, EXIT_INTERNAL, "out of memory");
     for (int64_t i = 0; code == EXIT_OK && i < l.n; i++) {
@@ -194,6 +222,8 @@ enum exit_code models_bench(const struct args *a, struct tm_model *m, double loa
             code = verb_fail_err(a, &err);
     }
     if (code == EXIT_OK && tm_drive(m->engine, seqs, warm, NULL, &err) != TM_OK)
+        code = verb_fail_err(a, &err);
+    if (code == EXIT_OK && tm_engine_measure(m->engine, &err) != TM_OK)
         code = verb_fail_err(a, &err);
     f.cpu_s = -processor_s();
     if (code == EXIT_OK && tm_drive(m->engine, seqs, (size_t)l.n, &ns, &err) != TM_OK)
@@ -204,8 +234,12 @@ enum exit_code models_bench(const struct args *a, struct tm_model *m, double loa
     if (code == EXIT_OK && l.generates && f.new_tokens == 0)
         code = verb_fail(a, EXIT_INTERNAL, "a sequence did not get its %lld new tokens",
                          (long long)l.new_tokens);
-    if (code == EXIT_OK)
-        print_figures(a, m, &l, &f);
+    if (code == EXIT_OK && tm_engine_profile(m->engine, &f.profile, &err) != TM_OK)
+        code = verb_fail_err(a, &err);
+    if (code == EXIT_OK && args_has(a, "json"))
+        print_json(m, &l, &f);
+    else if (code == EXIT_OK)
+        print_text(m, &l, &f);
     tm_arena_destroy(arena);
     return code;
 }

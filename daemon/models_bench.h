@@ -1,4 +1,4 @@
-/* models bench: how fast a model is on this machine. */
+/* models bench, apart from the other things that the verb models does. */
 #ifndef DAEMON_MODELS_BENCH_H
 #define DAEMON_MODELS_BENCH_H
 

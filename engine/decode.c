@@ -483,8 +483,13 @@ enum tm_status decoder_step(struct worker *w, const struct tm_engine *e)
     batch.step = &step;
     batch.self = &w->decoder->kv.self;
     enum tm_status s = run(w, e, &e->model.programs.step, &batch);
+    double since = spent_now(&batch);
     if (s == TM_OK)
         s = choose(w, e, &batch);
+    spent_add(&batch, TM_SPENT_OUTPUT, since);
+    if (batch.spent != NULL)
+        batch.spent->operations +=
+            2.0 * rows * e->model.programs.step.out_cols * e->model.config.vocab_size;
     if (s == TM_OK)
         s = look(w, e);
     return s == TM_OK && guided_any(w->decoder, e) ? guided_advance(w, e) : s;

@@ -48,6 +48,7 @@ struct worker {
     int32_t *entries;        /* (rows) entries of the batch */
     uint64_t *cookies;       /* (rows) */
     struct decoder *decoder; /* NULL unless the model generates */
+    struct spent *spent;     /* NULL unless tm_engine_measure was called */
 };
 
 struct tm_engine {

@@ -54,6 +54,7 @@ struct batch inputs_batch(struct worker *w, int32_t rows, int32_t n)
         .append_positions = in.append_positions,
         .slab = w->slab,
         .stream = w->stream,
+        .spent = w->spent,
     };
 }
 

@@ -4,6 +4,35 @@
  * everything that changes lies in the batch. build.c makes the steps. */
 #include "program.h"
 
+#include <time.h>
+
+/* ---- where time goes ---- */
+
+/* Of this thread: what else runs on the machine does not count. */
+double spent_now(const struct batch *batch)
+{
+    struct timespec t = {0};
+    if (batch->spent != NULL)
+        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void spent_add(const struct batch *batch, enum tm_spent on, double since)
+{
+    if (batch->spent != NULL)
+        batch->spent->seconds[on] += spent_now(batch) - since;
+}
+
+static const enum tm_spent spent_on[] = {
+    [STEP_EMBED] = TM_SPENT_OTHER,      [STEP_GEMM] = TM_SPENT_MATRICES,
+    [STEP_ADD_NORM] = TM_SPENT_NORMS,   [STEP_GLU] = TM_SPENT_OTHER,
+    [STEP_QK] = TM_SPENT_ATTENTION,     [STEP_ATTENTION] = TM_SPENT_ATTENTION,
+    [STEP_CACHED] = TM_SPENT_ATTENTION, [STEP_GATHER] = TM_SPENT_OTHER,
+    [STEP_TAPS] = TM_SPENT_OTHER,       [STEP_POOL] = TM_SPENT_OTHER,
+};
+
+/* ---- steps ---- */
+
 static struct tm_tensor view(const struct program *p, const struct batch *b, int32_t buffer)
 {
     const struct buffer *buf = &p->buffers[buffer];
@@ -39,6 +68,8 @@ static enum tm_status run_gemm(const struct program *p, const struct step *s, co
 {
     struct tm_tensor in = view(p, b, s->in), out = view(p, b, s->out);
     struct tm_epilogue epilogue = {s->linear->bias, s->act, NULL};
+    if (b->spent != NULL)
+        b->spent->operations += 2.0 * (double)in.rows * (double)in.cols * (double)out.cols;
     return p->weights->backend->ops.gemm(b->stream, &out, &in, s->linear->weight, &epilogue);
 }
 
@@ -149,6 +180,7 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
     enum tm_status status = TM_OK;
     for (const struct step *s = p->steps; status == TM_OK && s < p->steps + p->n_steps; s++) {
         struct tm_tensor in, out;
+        double since = spent_now(b);
         switch (s->op) {
         case STEP_EMBED:
             status = run_embed(p, s, b);
@@ -182,6 +214,7 @@ enum tm_status program_run(const struct program *p, const struct batch *b)
                                        : ops->gather_rows(b->stream, &out, &in, b->gather);
             break;
         }
+        spent_add(b, spent_on[s->op], since);
     }
     return status;
 }

@@ -3,6 +3,7 @@
 #define ENGINE_PROGRAM_H
 
 #include "plan.h"
+#include "tm_engine.h"
 #include "weights.h"
 
 enum step_op {
@@ -77,6 +78,12 @@ struct programs {
     struct tm_rope rope[2];         /* global, local */
 };
 
+/* Where a worker's processor time went, by what it did. */
+struct spent {
+    double seconds[TM_SPENT_COUNT];
+    double operations; /* of matrices: a multiply-add is two */
+};
+
 /* One batch in the backend's memory. */
 struct batch {
     int32_t rows, n;                                /* tokens, sequences */
@@ -93,6 +100,7 @@ struct batch {
     const struct tm_step *step;
     char *slab;
     struct tm_stream *stream;
+    struct spent *spent; /* NULL: not asked for */
 };
 
 /* Makes the programs. Everything lies in the arena or, for the device, in the weights' memory.
@@ -102,6 +110,9 @@ enum tm_status programs_build(const struct config *c, const struct modules *modu
                               struct programs *ret_programs, struct tm_err *err);
 /* Runs one; the result is program_out(). */
 enum tm_status program_run(const struct program *p, const struct batch *batch);
+/* Adds the time since `since` (spent_now(), 0 where nobody asks) to what the batch has spent. */
+double spent_now(const struct batch *batch);
+void spent_add(const struct batch *batch, enum tm_spent on, double since);
 const float *program_out(const struct program *p, const struct batch *batch);
 
 #endif

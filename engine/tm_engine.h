@@ -182,6 +182,27 @@ size_t tm_engine_collect(struct tm_engine *e, struct tm_answer *out, size_t max)
 void tm_engine_cancel(struct tm_engine *e, uint64_t cookie);
 size_t tm_engine_waiting(const struct tm_engine *e); /* sequences queued, not yet in a batch */
 
+/* --- what an engine's time goes into --- */
+enum tm_spent {
+    TM_SPENT_MATRICES,  /* linear layers, quantising their inputs and activations included */
+    TM_SPENT_ATTENTION, /* and what prepares queries and keys for it */
+    TM_SPENT_OUTPUT,    /* output layer, processors, the choice of ids */
+    TM_SPENT_NORMS,
+    TM_SPENT_OTHER, /* embeddings, gates, pooling */
+    TM_SPENT_COUNT
+};
+struct tm_engine_profile {
+    double seconds[TM_SPENT_COUNT]; /* of processor time, all workers together */
+    double operations;              /* of matrices, output layer included: a multiply-add is two */
+    double per_second; /* operations that one worker's gemm does with weights in cache, measured */
+};
+/* From now on workers note what they spend; TM_NOMEM. No step may be running. */
+enum tm_status tm_engine_measure(struct tm_engine *e, struct tm_err *err);
+/* What they have noted since, and what gemm can do: takes about a tenth of a second. No step may be
+ * running. */
+enum tm_status tm_engine_profile(struct tm_engine *e, struct tm_engine_profile *ret_profile,
+                                 struct tm_err *err);
+
 /* Cores that this process may use: sched_getaffinity, and the cgroup's cpu.max rounded up. */
 int32_t tm_engine_cores(void);
 /* Bytes of memory that this process may use: the machine's, or less where its cgroup says so. */

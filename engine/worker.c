@@ -36,6 +36,7 @@ void worker_finish(struct worker *w, struct tm_engine *e)
         b->dev.free(b, w->inputs);
     if (w->stream != NULL)
         b->dev.stream_destroy(w->stream);
+    free(w->spent);
     free(w->host_inputs);
     free(w->host_out);
     free(w->entries);

@@ -21,6 +21,7 @@ struct job {
     const struct tm_cached_args *args;
     const struct tm_kv_pool *pool;
     int64_t slot, length, first; /* positions first … length - 1 are seen */
+    int64_t next_slot;           /* -1: none */
     int64_t row, rows;           /* of the step, in this pass */
     int64_t kv, group;           /* key head; query heads that read it */
     int64_t dim, padded;         /* padded: dim in whole vectors, or pairs of them */
@@ -44,15 +45,36 @@ static const uint8_t *owners(const struct job *b, int64_t r, int64_t page)
     return a->owner + (b->slot * a->beams + beam) * a->positions + page * b->pool->positions;
 }
 
-/* The page as its owner wrote it: first element of this head's keys (plane 0) or values. */
-static const char *stored(const struct job *b, int64_t plane, int64_t page, int64_t owner)
+/* A page as its owner wrote it: first element of a head's keys (plane 0) or values. */
+static const char *stored_of(const struct job *b, int64_t slot, int64_t kv, int64_t plane,
+                             int64_t page, int64_t owner)
 {
     const struct tm_kv_cache *cache = b->args->cache;
-    int64_t sequence = cache->ancestry != NULL ? b->slot * cache->beams + owner : b->slot;
+    int64_t sequence = cache->ancestry != NULL ? slot * cache->beams + owner : slot;
     int64_t number = cache->pages[sequence * cache->max_pages + page];
     int64_t at = ((int64_t)b->args->layer * b->pool->pages + number) * b->pool->data.stride +
-                 kern_kv_at(b->pool, plane, b->kv, 0, 0);
+                 kern_kv_at(b->pool, plane, kv, 0, 0);
     return (const char *)b->pool->data.data + at * b->size;
+}
+
+static const char *stored(const struct job *b, int64_t plane, int64_t page, int64_t owner)
+{
+    return stored_of(b, b->slot, b->kv, plane, page, owner);
+}
+
+/* What is read after a page: the next one, after the last of the keys the values, after those the
+ * next head's keys, after those the next slot's. Without a guess at its owner where that matters.
+ */
+static const char *read_next(const struct job *b, int64_t plane, int64_t page, int64_t owner)
+{
+    const int64_t begin = b->first / b->pool->positions;
+    if (page < (b->length - 1) / b->pool->positions)
+        return stored(b, plane, page + 1, owner);
+    if (plane == 0)
+        return stored(b, 1, begin, owner);
+    if (b->kv + 1 < b->args->attn.kv_heads)
+        return stored_of(b, b->slot, b->kv + 1, 0, begin, owner);
+    return b->next_slot >= 0 ? stored_of(b, b->next_slot, 0, 0, 0, 0) : stored(b, 0, begin, owner);
 }
 
 /* Whole vectors: reads and writes up to 63 bytes too many. Scratch has room for that; in the pool
@@ -165,14 +187,13 @@ static void span(const struct job *b, int64_t plane, int64_t page, int64_t from,
                  int64_t end)
 {
     const int64_t c = page * b->pool->positions + t - from;
-    const int64_t next = TM_MIN(page + 1, (b->length - 1) / b->pool->positions);
     bool met[ROWS] = {false};
     for (int64_t r = 0; r < b->rows; r++) {
         if (met[r])
             continue;
         const uint8_t *own = owners(b, r, page);
         const char *loaded = load(b, plane, page, t, end, own);
-        struct simd_ahead ahead = {stored(b, plane, next, own != NULL ? own[0] : 0),
+        struct simd_ahead ahead = {read_next(b, plane, page, own != NULL ? own[0] : 0),
                                    (plane == 0 ? b->pool->positions : b->dim) * b->size};
         int64_t to;
         for (int64_t at = r; at < b->rows; at = to + 1) { /* neighbours that agree */
@@ -298,6 +319,7 @@ static void one_slot(struct job *b, struct tm_tensor *out, const struct tm_tenso
     const struct tm_step *step = b->args->step;
     const bool self = b->args->cache->ancestry != NULL;
     b->slot = step->slot[s];
+    b->next_slot = s + 1 < step->slots ? step->slot[s + 1] : -1;
     b->length = b->args->cache->lengths[b->slot];
     b->first = self && a->window != 0 ? TM_MAX(0, b->length - 1 - a->window) : 0;
     int64_t end = step->first_row[s + 1];

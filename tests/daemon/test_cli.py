@@ -151,6 +151,11 @@ class Models(Case):
         facts = json.loads(self.expect(run(*args), OK).out)
         self.assertEqual(facts["precision"], "int8")
         self.assertAlmostEqual(facts["tokens_per_s"] / facts["sequences_per_s"], 7, places=1)
+        self.assertGreater(facts["limit_s"], 0)
+        self.assertLessEqual(sum(facts["spent_s"].values()), 1.05 * facts["cpu_s"])
+        self.assertTrue(all(facts["spent_s"][part] > 0 for part in ("matrices", "attention", "output", "norms")))
+        text = self.expect(run(*(a for a in args if a != "--json")), OK).out
+        self.assertIn("where it goes: matrices", text)
         self.expect(run(*args, "--new-tokens", "100000"), DATA)
 
 
