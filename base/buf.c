@@ -68,15 +68,36 @@ bool tm_buf_puts(struct tm_buf *b, const char *s)
 
 bool tm_buf_putc(struct tm_buf *b, char c)
 {
-    return tm_buf_append(b, &c, 1);
+    if (!tm_buf_reserve(b, 1))
+        return false;
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+    return true;
+}
+
+bool tm_buf_put_uint(struct tm_buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    return tm_buf_append(b, digits + at, sizeof digits - at);
 }
 
 bool tm_buf_printf(struct tm_buf *b, const char *fmt, ...)
 {
     va_list ap;
+    size_t room = b->failed ? 0 : b->room - b->len;
     va_start(ap, fmt);
-    int n = vsnprintf(NULL, 0, fmt, ap);
+    int n = vsnprintf(room == 0 ? NULL : b->data + b->len, room, fmt, ap);
     va_end(ap);
+    if (n >= 0 && (size_t)n < room) { /* as a rule it fits */
+        b->len += (size_t)n;
+        return true;
+    }
+    if (room > 0)
+        b->data[b->len] = '\0';
     if (n < 0)
         b->failed = true;
     if (n < 0 || !tm_buf_reserve(b, (size_t)n))
@@ -88,11 +109,26 @@ bool tm_buf_printf(struct tm_buf *b, const char *fmt, ...)
     return true;
 }
 
+/* Whether one of eight bytes is below 0x20, a quote, a backslash or beyond ASCII. May say so in
+ * vain, never fails to. */
+static bool needs_a_look(const char *s)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t v;
+    memcpy(&v, s, sizeof v);
+    uint64_t quote = v ^ ones * '"', slash = v ^ ones * '\\';
+    return (((v - ones * 0x20) | (quote - ones) | (slash - ones) | v) & tops) != 0;
+}
+
 /* Bytes at s that a JSON string may hold as they are. */
 static size_t plain_run(const char *s, size_t n)
 {
     size_t i = 0;
     while (i < n) {
+        while (n - i >= sizeof(uint64_t) && !needs_a_look(s + i))
+            i += sizeof(uint64_t);
+        if (i == n)
+            break;
         unsigned char c = (unsigned char)s[i];
         if (c < 0x20 || c == '"' || c == '\\')
             break;

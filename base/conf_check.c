@@ -158,6 +158,8 @@ static void check_ends(struct report *r, const struct tm_conf *c)
     check_sink(r, c);
     if (strcmp(c->clean_kind, "none") == 0 && c->n_tasks > 0)
         say(r, "clean.kind", "none passes documents on unread: tasks have nothing to work on");
+    if (strcmp(c->redact_operator, "hash") == 0 && c->redact_key_file[0] == '\0')
+        say(r, "redact.key_file", "hash needs a key: without one, anybody could try values out");
     check_folder(r, c, "sink.files.path", c->sink_files_path);
     check_folder(r, c, "sink.dead_letters.path", c->sink_dead_letters_path);
     const char *instance = c->state_instance;

@@ -76,6 +76,27 @@ enum tm_status tm_queue_try_push(struct tm_queue *q, void **owned)
     return push(q, owned, false);
 }
 
+size_t tm_queue_push_batch(struct tm_queue *q, void **owned, size_t n)
+{
+    size_t done = 0;
+    pthread_mutex_lock(&q->lock);
+    while (done < n) {
+        while (!q->closed && q->len == q->capacity)
+            pthread_cond_wait(&q->not_full, &q->lock);
+        if (q->closed)
+            break;
+        size_t first = done;
+        for (; done < n && q->len < q->capacity; done++)
+            q->items[(q->head + q->len++) % q->capacity] = TM_TAKE(owned[done]);
+        if (done - first > 1)
+            pthread_cond_broadcast(&q->not_empty);
+        else
+            pthread_cond_signal(&q->not_empty);
+    }
+    pthread_mutex_unlock(&q->lock);
+    return done;
+}
+
 static struct timespec deadline_after(unsigned wait_ms)
 {
     uint64_t ns = tm_clock_ns() + (uint64_t)wait_ms * 1000000u;

@@ -59,6 +59,23 @@
       "Deepest nesting of a parsed page")                                                          \
     X("clean.max_ms", clean_max_ms, INT, "5000", 10, 3600000, "", "ms",                            \
       "Most time spent on cleaning one document")                                                  \
+    X("redact.documents", redact_documents, ENUM, "social", 0, 0, "none|social|all", "",           \
+      "Documents in which personal data is redacted, before models, logs and dead letters see "    \
+      "it; an envelope's redact decides for itself")                                               \
+    X("redact.operator", redact_operator, ENUM, "replace", 0, 0, "mask|replace|hash|drop", "",     \
+      "What stands in its place: stars, its type, its type with a keyed hash, or nothing")         \
+    X("redact.types", redact_types, WORDS, "", 0, 0, "", "",                                       \
+      "Types to redact; empty: CREDIT_CARD, CRYPTO, EMAIL_ADDRESS, IBAN_CODE, IP_ADDRESS, "        \
+      "MAC_ADDRESS, PHONE_NUMBER and US_SSN; there is URL besides")                                \
+    X("redact.key_file", redact_key_file, PATH, "", 0, 0, "", "",                                  \
+      "File with the key of redact.operator hash")                                                 \
+    X("dedup.policy", dedup_policy, ENUM, "off", 0, 0, "off|keep|skip|reuse-result", "",           \
+      "A document that says what an earlier one said: not looked for; marked and processed; "      \
+      "marked and not given to models; marked and given the other one's text and results")         \
+    X("dedup.similarity", dedup_similarity, REAL, "0.75", 0, 1, "", "",                            \
+      "Share of word 5-grams in common from which it is a duplicate")                              \
+    X("dedup.documents", dedup_documents, INT, "65536", 16, 16777216, "", "documents",             \
+      "Documents that new ones are compared with, the last ones; each takes about 1 KB")           \
     X("sink.files.path", sink_files_path, PATH, "", 0, 0, "", "", "Folder for the results")        \
     X("sink.files.layout", sink_files_layout, ENUM, "auto", 0, 0, "auto|document|jsonl", "",       \
       "One JSON file a document, or one JSONL file an input file; auto follows the input")         \
@@ -106,7 +123,7 @@
       "($CREDENTIALS_DIRECTORY) is taken first")                                                   \
     X("kafka.properties", kafka_properties, MAP, "", 0, 0, "", "",                                 \
       "Further properties of librdkafka by its own names, for all connections")                    \
-    X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu|cuda", "", "Where models run")      \
+    X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu|cuda", "", "Where models run") \
     X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32|bf16|int8", "",      \
       "Arithmetic of models; auto: float32, or bf16 where the processor is faster with it")        \
     X("engine.threads", engine_threads, INT, "0", 0, 1024, "", "threads",                          \
@@ -134,6 +151,9 @@
     X("http.listen", http_listen, STR, "127.0.0.1:9464", 0, 0, "", "",                             \
       "run: where the status page and metrics are served: HOST:PORT, unix:PATH, or off; when the " \
       "default is taken, the pipeline runs without")                                               \
+    X("http.token_file", http_token_file, PATH, "", 0, 0, "", "",                                  \
+      "File with the token that clients must send to see documents (/tap); without one only a "    \
+      "server on loopback or a unix socket shows them")                                            \
     X("log.level", log_level, ENUM, "info", 0, 0, "error|warning|notice|info|debug", "",           \
       "Least important messages to write")                                                         \
     X("log.format", log_format, ENUM, "logfmt", 0, 0, "logfmt|json", "", "Form of log lines")
@@ -201,6 +221,11 @@
       "summary, extractive: target length in sentences; 0: go by words")                           \
     X("words", words, INT, "0", 0, 100000, "", "words",                                            \
       "summary, extractive: target length in words; 0: go by sentences")                           \
+    X("policy", policy, ENUM, "lead", 0, 0, "lead|head_tail|extract_then_abstract|map_reduce", "", \
+      "summary, model that generates: what it reads of a text that is too long for it")            \
+    X("unfaithful", unfaithful, ENUM, "flag", 0, 0, "flag|keep|extract", "",                       \
+      "summary, model that generates: a summary with numbers or names that the text has not is "   \
+      "flagged, kept or replaced by the text's own sentences")                                     \
     X("stride", stride, INT, "64", 0, 100000, "", "tokens",                                        \
       "sentiment: tokens that neighbouring windows of a long text share")                          \
     X("from", from, STR, "", 0, 0, "", "",                                                         \

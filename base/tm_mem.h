@@ -60,6 +60,7 @@ bool tm_buf_reserve(struct tm_buf *b, size_t more);
 bool tm_buf_append(struct tm_buf *b, const void *bytes, size_t n);
 bool tm_buf_puts(struct tm_buf *b, const char *s);
 bool tm_buf_putc(struct tm_buf *b, char c);
+bool tm_buf_put_uint(struct tm_buf *b, uint64_t v); /* in decimal digits */
 bool tm_buf_printf(struct tm_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* s as a JSON string with quotes; bytes that are not UTF-8 become U+FFFD. */
 bool tm_buf_json_string(struct tm_buf *b, const char *s, size_t n);

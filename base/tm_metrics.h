@@ -19,6 +19,8 @@
     X(SEQUENCES, COUNTER, "sequences_total", "Sequences the models have run")                      \
     X(ENGINE_BUSY_NS, COUNTER, "engine_busy_nanoseconds_total",                                    \
       "Time spent in the engine, summed over workers")                                             \
+    X(DOCS_DUPLICATE, COUNTER, "documents_duplicate_total",                                        \
+      "Documents that say what an earlier one said")                                               \
     X(DELIVERIES, COUNTER, "deliveries_total", "Releases the sink has accepted")                   \
     X(DELIVERY_RETRIES, COUNTER, "delivery_retries_total", "Releases the sink asked to repeat")    \
     X(OLDEST_IN_FLIGHT_MS, GAUGE, "oldest_in_flight_milliseconds",                                 \
@@ -49,6 +51,7 @@ enum tm_metric_kind { TM_METRIC_COUNTER, TM_METRIC_GAUGE };
 #define TM_HISTOGRAM_LIST(X)                                                                       \
     X(DOCUMENT, "document_seconds", "", 1000000, 1e-9, "From arrival to delivery of a document")   \
     X(CLEAN, "stage_seconds", "stage=\"clean\"", 1000000, 1e-9, "Time of a stage on a batch")      \
+    X(DEDUP, "stage_seconds", "stage=\"dedup\"", 1000000, 1e-9, "")                                \
     X(TOKENIZE, "stage_seconds", "stage=\"tokenize\"", 1000000, 1e-9, "")                          \
     X(INFER, "stage_seconds", "stage=\"infer\"", 1000000, 1e-9, "")                                \
     X(ASSEMBLE, "stage_seconds", "stage=\"assemble\"", 1000000, 1e-9, "")                          \

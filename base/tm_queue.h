@@ -16,6 +16,9 @@ struct tm_queue *tm_queue_create(size_t capacity); /* capacity >= 1, never impli
 void tm_queue_destroy(struct tm_queue *q, void (*free_item)(void *item));
 /* Takes *owned and sets it to NULL; blocks while full; TM_CLOSED leaves *owned with the caller. */
 enum tm_status tm_queue_push(struct tm_queue *q, void **owned);
+/* Takes n items, as push does one after the other, at the cost of one. Returns how many it took:
+ * fewer only when closed; the rest stay with the caller. */
+size_t tm_queue_push_batch(struct tm_queue *q, void **owned, size_t n);
 /* As push, but TM_AGAIN instead of blocking. */
 enum tm_status tm_queue_try_push(struct tm_queue *q, void **owned);
 /* Up to max items, waiting at most wait_ms for the first (UINT_MAX: without limit). Returns how

@@ -92,8 +92,13 @@ size_t tm_utf8_valid(const char *s, size_t n)
 
 size_t tm_utf8_count(const char *s, size_t n)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++)
+    size_t count = 0, i = 0;
+    for (uint64_t word; n - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s + i, sizeof word);
+        uint64_t tails = (word & ~(word << 1) & UINT64_C(0x8080808080808080)) >> 7;
+        count += sizeof word - (size_t)(tails * UINT64_C(0x0101010101010101) >> 56);
+    }
+    for (; i < n; i++)
         count += !is_tail(s[i]);
     return count;
 }

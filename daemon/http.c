@@ -1,11 +1,14 @@
 /* The status server (http.h): listening, limits and the table of pages. On the main thread. */
 #include "http.h"
+#include "http_tap.h"
 #include "status_page.h"
 #include "supervise.h"
+#include "token.h"
 
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +29,8 @@ struct http {
     struct MHD_Daemon *daemon;
     char *unix_path; /* removed at the end */
     int fd;
+    struct tap_rule rule;
+    struct http_tap taps[TM_TAPS_MOST];
 };
 
 /* ---- pages ---- */
@@ -69,11 +74,10 @@ static const struct page {
     {"/metrics", "text/plain; version=0.0.4; charset=utf-8", http_write_metrics, NULL},
 };
 
-static enum MHD_Result reply(struct MHD_Connection *c, unsigned code, const char *type,
-                             const char *body, size_t n)
+/* Takes the response. */
+static enum MHD_Result send_off(struct MHD_Connection *c, unsigned code, const char *type,
+                                struct MHD_Response *r)
 {
-    struct MHD_Response *r =
-        MHD_create_response_from_buffer(n, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY);
     if (r == NULL)
         return MHD_NO;
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -89,9 +93,28 @@ static enum MHD_Result reply(struct MHD_Connection *c, unsigned code, const char
     return sent;
 }
 
+static enum MHD_Result reply(struct MHD_Connection *c, unsigned code, const char *type,
+                             const char *body, size_t n)
+{
+    return send_off(
+        c, code, type,
+        MHD_create_response_from_buffer(n, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
+}
+
 static enum MHD_Result reply_text(struct MHD_Connection *c, unsigned code, const char *text)
 {
     return reply(c, code, "text/plain; charset=utf-8", text, strlen(text));
+}
+
+static enum MHD_Result answer_tap(struct http *h, struct MHD_Connection *c)
+{
+    const char *why = tap_refuses(&h->rule, c);
+    if (why != NULL)
+        return reply_text(c, MHD_HTTP_FORBIDDEN, why);
+    struct MHD_Response *r = tap_begin(h->taps, h->view.runner, c);
+    if (r == NULL)
+        return reply_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, "all taps are taken\n");
+    return send_off(c, MHD_HTTP_OK, "application/x-ndjson", r);
 }
 
 /* Called once for the headers and once for the end of the request; answered at once, so that a
@@ -100,10 +123,12 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
                               const char *method, const char *version, const char *body,
                               size_t *body_size, void **state)
 {
-    const struct http *h = arg;
+    struct http *h = arg;
     (void)version, (void)body, (void)body_size, (void)state;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return reply_text(c, MHD_HTTP_METHOD_NOT_ALLOWED, "this server is read-only\n");
+    if (strcmp(url, "/tap") == 0)
+        return answer_tap(h, c);
     for (size_t i = 0; i < TM_COUNTOF(pages); i++) {
         const struct page *p = &pages[i];
         if (strcmp(p->path, url) != 0)
@@ -114,7 +139,8 @@ static enum MHD_Result answer(void *arg, struct MHD_Connection *c, const char *u
         return reply(c, p->code != NULL ? p->code(&h->view) : MHD_HTTP_OK, p->type, out.data,
                      out.len);
     }
-    return reply_text(c, MHD_HTTP_NOT_FOUND, "here are /, /status, /metrics, /live and /ready\n");
+    return reply_text(c, MHD_HTTP_NOT_FOUND,
+                      "here are /, /status, /metrics, /tap, /live and /ready\n");
 }
 
 /* ---- listening ---- */
@@ -133,7 +159,16 @@ static enum tm_status listen_unix(struct http *h, const char *path, struct tm_er
         listen(h->fd, BACKLOG) != 0)
         return tm_err_errno(err, errno, "http.listen: unix:%s", path);
     h->unix_path = strdup(path);
+    h->rule.local = h->rule.unix_socket = true;
     return TM_OK;
+}
+
+static bool is_loopback(const struct sockaddr *a)
+{
+    if (a->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(&((const struct sockaddr_in6 *)(const void *)a)->sin6_addr);
+    return a->sa_family == AF_INET &&
+           ntohl(((const struct sockaddr_in *)(const void *)a)->sin_addr.s_addr) >> 24 == 127;
 }
 
 static enum tm_status listen_tcp(struct http *h, const char *address, struct tm_err *err)
@@ -158,6 +193,7 @@ static enum tm_status listen_tcp(struct http *h, const char *address, struct tm_
     bool ok = h->fd >= 0 && setsockopt(h->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
               bind(h->fd, found->ai_addr, found->ai_addrlen) == 0 && listen(h->fd, BACKLOG) == 0;
     int why = errno;
+    h->rule.local = is_loopback(found->ai_addr);
     freeaddrinfo(found);
     return ok ? TM_OK : tm_err_errno(err, why, "http.listen: %s", address);
 }
@@ -177,13 +213,15 @@ enum tm_status http_start(const char *listen_at, const struct http_view *view,
     h->fd = -1;
     enum tm_status s = strncmp(listen_at, "unix:", 5) == 0 ? listen_unix(h, listen_at + 5, err)
                                                            : listen_tcp(h, listen_at, err);
+    if (s == TM_OK && view->conf->http_token_file[0] != '\0')
+        s = token_read(view->conf->http_token_file, h->rule.token, err);
     if (s != TM_OK)
         return s;
-    h->daemon =
-        MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, answer, h, MHD_OPTION_LISTEN_SOCKET, h->fd,
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CLIENTS_MOST,
-                         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CLIENT_MEMORY,
-                         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CLIENT_SECONDS, MHD_OPTION_END);
+    h->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer, h,
+                                 MHD_OPTION_LISTEN_SOCKET, h->fd, MHD_OPTION_CONNECTION_LIMIT,
+                                 (unsigned)CLIENTS_MOST, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+                                 (size_t)CLIENT_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT,
+                                 (unsigned)CLIENT_SECONDS, MHD_OPTION_END);
     if (h->daemon == NULL)
         return tm_err_set(err, TM_INTERNAL, "http.listen: the server does not start");
     h->fd = -1; /* the daemon's now */
@@ -198,6 +236,7 @@ int http_fd(const struct http *h)
 
 void http_serve(struct http *h)
 {
+    tap_wake(h->taps);
     MHD_run(h->daemon);
 }
 
@@ -205,8 +244,11 @@ void http_stop(struct http *h)
 {
     if (h == NULL)
         return;
-    if (h->daemon != NULL)
+    if (h->daemon != NULL) {
+        tap_end_all(h->taps);
+        MHD_run(h->daemon);
         MHD_stop_daemon(h->daemon);
+    }
     if (h->fd >= 0)
         close(h->fd);
     if (h->unix_path != NULL)

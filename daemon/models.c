@@ -1,4 +1,5 @@
 /* models: what a folder holds, whether it will run, and how fast it is on this machine. */
+#include "models_bench.h"
 #include "verbs.h"
 #include "inspect.h"
 #include "pull.h"
@@ -152,92 +153,6 @@ static enum exit_code verify(const struct args *a)
 
 /* ---- bench ---- */
 
-struct load {
-    int64_t lo, hi, n;
-};
-
-/* "15-35" or "64". */
-static enum exit_code read_load(const struct args *a, const struct tm_engine_info *info,
-                                struct load *l)
-{
-    const char *text = args_get(a, "source-tokens");
-    enum exit_code code = args_int(a, "sequences", 1, 10000000, 192, &l->n);
-    if (text == NULL)
-        text = "64";
-    const char *dash = strchr(text, '-');
-    size_t n = dash != NULL ? (size_t)(dash - text) : strlen(text);
-    const char *hi = dash != NULL ? dash + 1 : text;
-    if (!tm_json_number_i64(text, n, &l->lo) || !tm_json_number_i64(hi, strlen(hi), &l->hi) ||
-        l->lo < 1 || l->hi < l->lo || l->hi > info->max_length)
-        return verb_fail(a, EXIT_USAGE,
-                         "--source-tokens takes a length or a range like 15-35, at most %d",
-                         info->max_length);
-    return code;
-}
-
-/* A small generator of its own, so that every run of the bench sees the same ids. */
-static uint32_t draw(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(*state >> 33);
-}
-
-/* Sequences of random ids and lengths in [lo, hi]; NULL when memory is short. */
-static struct tm_seq *make_seqs(const struct tm_model *m, const struct load *l,
-                                struct tm_arena *arena, uint64_t *ret_tokens)
-{
-    const struct tm_engine_info *info = tm_engine_info(m->engine);
-    struct tm_seq *seqs = tm_arena_array(arena, (size_t)l->n, sizeof *seqs);
-    uint64_t state = 1;
-    *ret_tokens = 0;
-    for (int64_t i = 0; i < l->n && seqs != NULL; i++) {
-        int32_t n = (int32_t)(l->lo + (int64_t)draw(&state) % (l->hi - l->lo + 1));
-        int32_t *ids = tm_arena_array(arena, (size_t)n, sizeof *ids);
-        seqs[i].n_ids = n;
-        seqs[i].ids = ids;
-        seqs[i].out_size = tm_engine_output_size(m->engine, n);
-        seqs[i].out = tm_arena_array(arena, seqs[i].out_size, sizeof(float));
-        if (ids == NULL || seqs[i].out == NULL)
-            return NULL;
-        for (int32_t k = 0; k < n; k++) /* the low ids are special tokens in most vocabularies */
-            ids[k] = (int32_t)(draw(&state) % (uint32_t)info->vocab_size);
-        *ret_tokens += (uint64_t)n;
-    }
-    return seqs;
-}
-
-/* Most memory resident so far. Not getrusage's figure: that one begins with what the process was
- * before exec, so under a large parent it is the parent's. */
-static long long peak_rss_bytes(void)
-{
-    TM_CLEANUP(tm_buf_finish) struct tm_buf status = {.cap = 0};
-    long long kib = 0;
-    if (tm_read_file("/proc/self/status", 1 << 16, &status, NULL) == TM_OK) {
-        const char *line = strstr(status.data, "VmHWM:");
-        if (line != NULL && sscanf(line, "VmHWM: %lld kB", &kib) != 1)
-            kib = 0;
-    }
-    return kib * 1024;
-}
-
-static void print_bench(const struct args *a, const struct tm_model *m, const struct load *l,
-                        uint64_t tokens, double seconds, double load_s)
-{
-    const struct tm_engine_info *info = tm_engine_info(m->engine);
-    double rate = (double)l->n / seconds, token_rate = (double)tokens / seconds;
-    if (args_has(a, "json"))
-        printf("{\"sequences_per_s\":%.3f,\"tokens_per_s\":%.1f,\"source_tokens_per_s\":%.1f,"
-               "\"peak_rss_bytes\":%lld,\"load_s\":%.3f,\"device\":\"%s\",\"precision\":\"%s\","
-               "\"threads\":%d}\n",
-               rate, token_rate, token_rate, peak_rss_bytes(), load_s, info->device,
-               info->precision, info->threads);
-    else
-        printf("%.1f sequences/s, %.0f tokens/s; peak memory %lld MiB, loaded in %.2f s; %s, %s, "
-               "%s, %d workers\n",
-               rate, token_rate, peak_rss_bytes() >> 20, load_s, info->device, info->precision,
-               info->isa, info->threads);
-}
-
 static enum exit_code bench(const struct args *a)
 {
     const char *name = model_name(a);
@@ -246,25 +161,8 @@ static enum exit_code bench(const struct args *a)
         return verb_fail(a, EXIT_USAGE, "say which model: models bench -m DIR");
     uint64_t since = tm_clock_ns();
     enum exit_code code = open_model(a, name, false, &m);
-    double load_s = (double)(tm_clock_ns() - since) / 1e9;
-    struct load l = {0};
-    struct tm_arena *arena = tm_arena_create((size_t)64 << 30);
     if (code == EXIT_OK)
-        code = read_load(a, tm_engine_info(m->engine), &l);
-    if (code == EXIT_OK) {
-        struct tm_err err = {0};
-        uint64_t tokens = 0, ns = 0;
-        struct tm_seq *seqs = arena != NULL ? make_seqs(m, &l, arena, &tokens) : NULL;
-        size_t warm = (size_t)TM_MIN(l.n, 32);
-        if (seqs == NULL)
-            code = verb_fail(a, EXIT_INTERNAL, "out of memory");
-        else if (tm_drive(m->engine, seqs, warm, NULL, &err) != TM_OK ||
-                 tm_drive(m->engine, seqs, (size_t)l.n, &ns, &err) != TM_OK)
-            code = verb_fail_err(a, &err);
-        else
-            print_bench(a, m, &l, tokens, (double)ns / 1e9, load_s);
-    }
-    tm_arena_destroy(arena);
+        code = models_bench(a, m, (double)(tm_clock_ns() - since) / 1e9);
     tm_model_close(m);
     return code;
 }
@@ -297,6 +195,9 @@ static const struct verb_option options[] = {
     {"threads", '\0', "N", "Workers; 0: one a core"},
     {"batch-tokens", '\0', "N", "inspect: memory for batches of so many tokens (2048)"},
     {"source-tokens", '\0', "A-B", "bench: lengths of the sequences (64)"},
+    {"new-tokens", '\0', "N",
+     "bench: tokens that each sequence is given, for models that generate (64)"},
+    {"num-beams", '\0', "N", "bench: beams of the search (as the model's folder says)"},
     {"sequences", '\0', "N", "bench: how many sequences (192)"},
     {"revision", '\0', "REVISION", "pull: branch, tag or commit (main)"},
     {"include", '\0', "PATTERNS", "pull: files, separated by commas; default: what makes a model"},

@@ -2,6 +2,7 @@
 #include "pull.h"
 #include "hub.h"
 #include "pull_file.h"
+#include "token.h"
 #include "tm_folders.h"
 #include "tm_pipeline.h"
 
@@ -15,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATH_ROOM = 4096, TOKEN_MOST = 1024 };
+enum { PATH_ROOM = 4096 };
 
 static const char default_endpoint[] = "https://huggingface.co";
 
@@ -36,26 +37,12 @@ struct pull {
 static enum tm_status read_token(const struct args *a, char out[TOKEN_MOST], struct tm_err *err)
 {
     const char *path = args_get(a, "token-file");
-    TM_CLEANUP(tm_buf_finish) struct tm_buf text = {.cap = 0};
     out[0] = '\0';
     if (path == NULL)
         path = getenv("HF_TOKEN_PATH");
     if (path == NULL || *path == '\0')
         return TM_OK;
-    enum tm_status s = tm_read_file(path, TOKEN_MOST - 1, &text, err);
-    if (s != TM_OK)
-        return s;
-    while (text.len > 0 && isspace((unsigned char)text.data[text.len - 1]))
-        text.len--;
-    for (size_t i = 0; i < text.len; i++)
-        if (!isgraph((unsigned char)text.data[i]))
-            return tm_err_set(err, TM_CONFIG, "%s: a token is one word; this file holds more",
-                              path);
-    if (text.len == 0)
-        return tm_err_set(err, TM_CONFIG, "%s: the file of the token is empty", path);
-    memcpy(out, text.data, text.len);
-    out[text.len] = '\0';
-    return TM_OK;
+    return token_read(path, out, err);
 }
 
 static bool is_offline(void)

@@ -166,12 +166,21 @@ static const struct tm_sink_ops *sink_of(const struct tm_conf *conf)
     return conf->sink_stdout_enabled ? &tm_sink_stdout : &tm_sink_files;
 }
 
+/* Of the life before; its counters go on. */
+static void reset_gauges(struct tm_metrics *ms)
+{
+    for (enum tm_metric m = 0; m < TM_METRIC_COUNT; m++)
+        if (tm_metric_kind(m) == TM_METRIC_GAUGE)
+            tm_metric_set(ms, m, 0);
+}
+
 static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *conf,
                                    struct tm_models *ms)
 {
-    struct tm_metrics metrics = {0};
+    struct tm_metrics *metrics = &tm_supervise_page->metrics;
     char config_hash[65];
     hash_config(conf, ms, config_hash);
+    reset_gauges(metrics);
     struct report report;
     report_init(&report, job->once && !args_has(job->args, "no-progress") && isatty(STDERR_FILENO));
     const struct tm_runner_config config = {
@@ -179,7 +188,7 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
         .source = source_of(conf),
         .sink = sink_of(conf),
         .models = ms,
-        .metrics = &metrics,
+        .metrics = metrics,
         .config_hash = config_hash,
         .once = job->once,
         .trouble = report_trouble,
@@ -191,7 +200,7 @@ static enum exit_code run_pipeline(const struct job *job, const struct tm_conf *
     struct tm_summary summary = {0};
     struct tm_err err = {0};
     enum tm_status s = tm_runner_create(&config, &r, &err);
-    const struct http_view view = {r, &metrics, ms, conf, config_hash, tm_clock_ns()};
+    const struct http_view view = {r, metrics, ms, conf, config_hash, tm_clock_ns()};
     if (s == TM_OK && !job->once)
         s = start_http(&view, &http, &err);
     if (s == TM_OK) {

@@ -40,6 +40,8 @@ struct supervise_page {
     _Atomic bool ready; /* models are open, documents are taken */
     _Atomic uint64_t reloads, reloads_failed;
     _Atomic int64_t reloaded_at; /* Unix seconds of the last good one; 0: none */
+    /* The registry of all lives: counters go on over reloads and deaths. */
+    struct tm_metrics metrics;
 };
 extern struct supervise_page *tm_supervise_page;
 /* In the child, once: it is ready. */

@@ -5,6 +5,8 @@ const struct verb *const verb_table[] = {
     &verb_run,
     &verb_once,
     &verb_check,
+    &verb_top,
+    &verb_tap,
     &verb_extract,
     &verb_tokenize,
     &verb_infer,

@@ -1,6 +1,8 @@
 /* What a sequence that is done has to say. Called by schedule.c on the worker's thread. */
 #include "decode.h"
 
+#include <math.h>
+
 static enum tm_finish finish_of(const struct tm_decoding *how, const int32_t *ids, int32_t n)
 {
     /* At the greatest length a forced eos says nothing. */
@@ -29,6 +31,14 @@ static enum tm_status read_row(struct worker *w, const struct tm_engine *e, int3
     return s == TM_OK ? dev->stream_sync(w->stream) : s;
 }
 
+/* A guide may leave a search with fewer answers than beams: what is missing, or went on behind an
+ * end, has the sum of what is not there. */
+static bool is_nothing(const struct tm_decoding *how, const struct tm_generated *x)
+{
+    double penalty = pow(x->n_ids - how->prompt, (double)how->length_penalty);
+    return x->n_ids <= how->prompt || (double)x->score * penalty < (double)DECODE_FAR_OFF / 2;
+}
+
 enum tm_status answer_write(struct worker *w, struct tm_engine *e, int32_t slot)
 {
     const struct decode_slot *at = &w->decoder->slots[slot];
@@ -43,12 +53,19 @@ enum tm_status answer_write(struct worker *w, struct tm_engine *e, int32_t slot)
     for (int32_t i = 0; s == TM_OK && i < g->num_return_sequences; i++) {
         struct tm_generated *to = &entry->seq.generated[i];
         s = read_row(w, e, slot + i, search, to);
+        if (s == TM_OK && i > 0 && search && entry->seq.guide != NULL && is_nothing(how, to)) {
+            *to = (struct tm_generated){.ids = to->ids};
+            continue;
+        }
         if (s == TM_OK &&
             to->n_ids <= how->prompt) /* nothing came out: no number among the scores */
             s = TM_MODEL;
         if (!search)
             to->score = 0;
         to->finish_reason = finish_of(how, to->ids, to->n_ids);
+        if (to->finish_reason == TM_FINISH_LENGTH &&
+            guided_completes(w->decoder, e, slot, to->ids, to->n_ids))
+            to->finish_reason = TM_FINISH_STOP;
         entry->n_new += to->n_ids - how->prompt;
     }
     return s;

@@ -5,9 +5,6 @@
 
 #include <stdlib.h>
 
-static const float FAR_OFF =
-    -1e9F; /* the score of what is not there, as in Hugging Face's search */
-
 /* ---- memory ---- */
 
 static void *carve(char *base, size_t *used, size_t bytes)
@@ -18,7 +15,7 @@ static void *carve(char *base, size_t *used, size_t bytes)
 }
 
 /* The arrays of the device, one behind the other; returns how many bytes they take. */
-static size_t lay_out(struct decoder *d, int32_t positions, char *base)
+static size_t lay_out(struct decoder *d, int32_t positions, int32_t words, char *base)
 {
     size_t rows = (size_t)d->rows, all = rows * (size_t)positions, used = 0;
     size_t top = rows * (1 + DECODE_EOS) * TM_MIN(rows, (size_t)DECODE_BEAMS);
@@ -42,14 +39,18 @@ static size_t lay_out(struct decoder *d, int32_t positions, char *base)
     d->source_lengths = carve(base, &used, rows * sizeof(int32_t));
     d->top_ids = carve(base, &used, top * sizeof(int32_t));
     d->top_scores = carve(base, &used, top * sizeof(float));
+    d->masks = carve(base, &used, rows * (size_t)words * sizeof(uint32_t));
+    d->masked = carve(base, &used, rows);
+    d->stops = carve(base, &used, top);
     return used;
 }
 
 static enum tm_status allocate(struct decoder *d, const struct tm_engine *e, struct tm_err *err)
 {
     size_t rows = (size_t)d->rows, positions = (size_t)e->positions;
+    int32_t words = (e->info.output_size + 31) / 32;
     struct tm_backend *b = e->model.backend;
-    d->memory = b->dev.alloc(b, lay_out(d, e->positions, NULL));
+    d->memory = b->dev.alloc(b, lay_out(d, e->positions, words, NULL));
     d->slots = calloc(rows, sizeof *d->slots);
     d->host_decoding = calloc(rows, sizeof *d->host_decoding);
     d->last = calloc(rows, sizeof *d->last);
@@ -61,10 +62,12 @@ static enum tm_status allocate(struct decoder *d, const struct tm_engine *e, str
         d->done == NULL || d->zeros == NULL || d->fresh == NULL || d->finished == NULL)
         return tm_err_set(err, TM_NOMEM, "memory to decode %d rows of %d ids", d->rows,
                           e->positions);
-    lay_out(d, e->positions, d->memory);
+    lay_out(d, e->positions, words, d->memory);
     for (int32_t i = 0; i < d->rows; i++)
         d->slots[i].entry = -1;
-    enum tm_status s = rules_create(d->rows, &d->rules, err);
+    enum tm_status s = guided_create(&d->guided, d->rows, e->info.output_size, err);
+    if (s == TM_OK)
+        s = rules_create(d->rows, &d->rules, err);
     return s == TM_OK ? kv_create(e, &d->kv, err) : s;
 }
 
@@ -93,6 +96,7 @@ void decoder_destroy(struct decoder *d, const struct tm_engine *e)
         return;
     kv_destroy(&d->kv, e);
     rules_destroy(d->rules, e->model.backend);
+    guided_destroy(&d->guided);
     if (d->memory != NULL)
         e->model.backend->dev.free(e->model.backend, d->memory);
     free(d->slots);
@@ -132,6 +136,7 @@ static enum tm_status put(struct worker *w, const struct tm_engine *e, void *to,
 static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, int32_t slot,
                                  const struct tm_sequence *seq)
 {
+    static const float far_off = DECODE_FAR_OFF;
     struct decoder *d = w->decoder;
     const struct tm_decoded *x = &d->decoded;
     const struct tm_decoding *how = &d->host_decoding[slot];
@@ -155,8 +160,8 @@ static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, in
             const void *from;
             size_t bytes;
         } parts[] = {
-            {&x->running[r], b == 0 ? (const void *)d->zeros : &FAR_OFF, sizeof(float)},
-            {&x->finished_scores[r], &FAR_OFF, sizeof(float)},
+            {&x->running[r], b == 0 ? (const void *)d->zeros : &far_off, sizeof(float)},
+            {&x->finished_scores[r], &far_off, sizeof(float)},
             {&x->parent[r], d->zeros, sizeof(int32_t)},
             {&x->finished_lengths[r], d->zeros, sizeof(int32_t)},
             {&x->ended[r], d->zeros, 1},
@@ -167,6 +172,7 @@ static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, in
             s = put(w, e, parts[i].to, parts[i].from, parts[i].bytes);
     }
     d->last[slot] = prompt[how->prompt - 1];
+    guided_begin(d, e, slot, prompt);
     return s;
 }
 
@@ -359,23 +365,28 @@ static enum tm_status choose(struct worker *w, const struct tm_engine *e, const 
                           .rows = batch->rows,
                           .cols = all->step.out_cols,
                           .stride = all->step.out_cols};
-    const struct tm_logits_args logits = {.head = all->output.head,
-                                          .bias = all->output.bias,
-                                          .scale = all->output.scale,
-                                          .softcap = all->output.softcap,
-                                          .decoding = d->decoding,
-                                          .decoded = &d->decoded,
-                                          .step = batch->step};
+    struct tm_logits_args logits = {.head = all->output.head,
+                                    .bias = all->output.bias,
+                                    .scale = all->output.scale,
+                                    .softcap = all->output.softcap,
+                                    .decoding = d->decoding,
+                                    .decoded = &d->decoded,
+                                    .step = batch->step};
+    bool guided = guided_any(d, e);
+    enum tm_status s = guided ? guided_masks(w, e, &logits) : TM_OK;
     const struct tm_topk_args topk = {logits, k, d->top_ids, d->top_scores};
-    const struct tm_beam_args beam = {.ids = d->top_ids,
-                                      .scores = d->top_scores,
-                                      .k = k,
-                                      .decoding = d->decoding,
-                                      .decoded = &d->decoded,
-                                      .ancestry = &d->ancestry,
-                                      .step = batch->step};
+    struct tm_beam_args beam = {.ids = d->top_ids,
+                                .scores = d->top_scores,
+                                .k = k,
+                                .decoding = d->decoding,
+                                .decoded = &d->decoded,
+                                .ancestry = &d->ancestry,
+                                .step = batch->step};
     const struct tm_sample_args sample = {logits, &d->decoded, &d->ancestry};
-    enum tm_status s = searches ? ops->logits_topk(w->stream, &x, &topk) : TM_OK;
+    if (s == TM_OK && searches)
+        s = ops->logits_topk(w->stream, &x, &topk);
+    if (s == TM_OK && searches && guided)
+        s = guided_stops(w, e, batch->rows, &beam);
     /* Sampling first: beam_step moves the slots that it searches, and those alone. */
     if (s == TM_OK && samples)
         s = ops->sample_step(w->stream, &x, &sample);
@@ -415,5 +426,7 @@ enum tm_status decoder_step(struct worker *w, const struct tm_engine *e)
     enum tm_status s = run(w, e, &e->model.programs.step, &batch);
     if (s == TM_OK)
         s = choose(w, e, &batch);
-    return s == TM_OK ? look(w, e) : s;
+    if (s == TM_OK)
+        s = look(w, e);
+    return s == TM_OK && guided_any(w->decoder, e) ? guided_advance(w, e) : s;
 }

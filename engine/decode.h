@@ -14,6 +14,9 @@ enum {
     DECODE_EOS = 16,   /* most ids that end a sequence */
 };
 
+/* The score of what is not there, as in Hugging Face's search. */
+#define DECODE_FAR_OFF (-1e9F)
+
 struct decode_slot {
     int32_t entry;  /* -1: no sequence begins at this row */
     int32_t rows;   /* beams */
@@ -45,6 +48,19 @@ bool kv_take_position(struct kv *kv, struct tm_stream *stream, const struct tm_e
 void kv_give(struct kv *kv, int32_t row); /* all of the row's */
 int32_t kv_held_self(const struct kv *kv, int32_t row);
 
+/* --- guided.c: what guides say. On the host, by row, but for what the operations read. --- */
+struct guided {
+    int32_t words;       /* of a mask */
+    char *states;        /* (2 * rows, TM_GUIDE_STATE); the second half: before a step */
+    char *trial;         /* one more */
+    uint32_t *masks;     /* (rows, words) */
+    uint8_t *masked;     /* (rows) by row of the step */
+    uint8_t *stops;      /* (rows, k) */
+    int32_t *candidates; /* (rows, k) */
+    int32_t *parents;    /* (rows) */
+    uint8_t *ended;      /* (rows) */
+};
+
 struct decoder {
     int32_t rows;              /* at once */
     struct decode_slot *slots; /* (rows) by first row */
@@ -62,7 +78,11 @@ struct decoder {
     int32_t *source_lengths;      /* (rows) by slot */
     int32_t *top_ids;             /* (rows, k) */
     float *top_scores;
+    uint32_t *masks; /* (rows, words) of guides, by row of the step */
+    uint8_t *masked; /* (rows) */
+    uint8_t *stops;  /* (rows, k) */
     /* host: */
+    struct guided guided;
     struct tm_decoding *host_decoding; /* (rows) */
     int32_t *last;                     /* (rows) the id that is to be run next */
     uint8_t *done;                     /* (rows) by slot */
@@ -86,6 +106,25 @@ enum tm_status decoder_begin(struct worker *w, const struct tm_engine *e, const 
                              int32_t n);
 /* One step of all slots, whose pages are there. */
 enum tm_status decoder_step(struct worker *w, const struct tm_engine *e);
+
+/* --- guided.c --- */
+enum tm_status guided_create(struct guided *g, int32_t rows, int32_t ids, struct tm_err *err);
+void guided_destroy(struct guided *g); /* zeroed or created */
+bool guided_any(const struct decoder *d, const struct tm_engine *e);
+/* The slot's first state. */
+void guided_begin(struct decoder *d, const struct tm_engine *e, int32_t slot,
+                  const int32_t *prompt);
+/* Masks for the rows of the step, into args where there are any. */
+enum tm_status guided_masks(struct worker *w, const struct tm_engine *e,
+                            struct tm_logits_args *args);
+/* Which candidates of logits_topk end a beam, into args. */
+enum tm_status guided_stops(struct worker *w, const struct tm_engine *e, int32_t rows,
+                            struct tm_beam_args *args);
+/* After the step: states go on, and rows that do not search end where their guide says so. */
+enum tm_status guided_advance(struct worker *w, const struct tm_engine *e);
+/* Did the guide end these ids? */
+bool guided_completes(const struct decoder *d, const struct tm_engine *e, int32_t slot,
+                      const int32_t *ids, int32_t n);
 
 /* --- answers.c --- */
 /* What a slot that is done has to say, into its sequence. */

@@ -49,6 +49,7 @@ static enum tm_status fill_info(struct tm_engine *e, const char *folder, struct 
         .gemm = m->backend->ops.gemm_variant,
         .threads = e->limits.threads,
         .vocab_size = c->vocab_size,
+        .output_size = config_output_size(c),
         .hidden_size = c->head == TM_HEAD_EMBEDDING ? m->programs.main.out_cols : c->hidden_size,
         .max_length = m->max_length,
         .type_vocab_size = c->type_vocab_size,
@@ -209,9 +210,9 @@ enum tm_status tm_engine_fits(const struct tm_engine *e, const struct tm_sequenc
         if (seq->ids[i] < 0 || seq->ids[i] >= e->info.vocab_size)
             return tm_err_set(err, TM_BADINPUT, "id %d at %d is outside the vocabulary of %d",
                               seq->ids[i], i, e->info.vocab_size);
-    if (seq->guide != NULL) /* better than an answer that does not keep to it */
-        return tm_err_set(err, TM_UNSUPPORTED,
-                          "stop strings, choices and schemas are not followed by this engine");
+    if (seq->guide != NULL && seq->guide->state_size > TM_GUIDE_STATE)
+        return tm_err_set(err, TM_TOOLARGE, "a guide's state of %zu bytes, at most %d",
+                          seq->guide->state_size, TM_GUIDE_STATE);
     if (e->info.head == TM_HEAD_GENERATE) {
         struct tm_decoding d;
         return decoding_plan(e, seq, &d, err);

@@ -43,7 +43,8 @@ struct tm_engine_info {
     const char *device, *precision, *isa; /* resolved: "cpu", "float32", "avx512" */
     const char *gemm; /* the kernels chosen: "float32 avx512, bfloat16 avx512bf16, …" */
     int32_t threads;
-    int32_t vocab_size;
+    int32_t vocab_size;      /* of the ids that go in */
+    int32_t output_size;     /* of the ids that are generated: the same but for two vocabularies */
     int32_t hidden_size;     /* width of the vectors; for TM_HEAD_EMBEDDING after 2_Dense, if any */
     int32_t max_length;      /* most ids of one sequence, special tokens included */
     int32_t type_vocab_size; /* 0: no token types */
@@ -100,17 +101,20 @@ struct tm_generation {
 };
 
 /* What may come next, decided from outside: stop strings, choices, a schema. Made in pipeline/. A
- * beam's state is state_size plain bytes that the engine keeps and copies with the beam; functions
- * may be called from any worker, with different states at once. */
+ * beam's state is state_size plain bytes that the engine keeps and copies with the beam, aligned
+ * for any type; functions may be called from any worker, with different states at once. Ids that
+ * are forced (forced_bos_token_id, forced_eos_token_id) are neither masked nor advanced over. */
+enum { TM_GUIDE_STATE = 4608 }; /* most bytes of a state */
 struct tm_guide {
     size_t state_size;
+    bool reads_prompt; /* advance is given the ids of the prompt first, whatever it answers */
     void (*init)(const struct tm_guide *g, void *state);
     /* id was chosen: TM_GUIDE_STOP ends the sequence after it (finish_reason "stop"). */
     enum tm_guide_verdict {
         TM_GUIDE_GO,
         TM_GUIDE_STOP
     } (*advance)(const struct tm_guide *g, void *state, int32_t id);
-    /* Clears the bits of ids that may not come next; bits come in all set, (vocab_size + 31) / 32
+    /* Clears the bits of ids that may not come next; bits come in all set, (output_size + 31) / 32
      * words. At least one must stay. NULL: everything may. */
     void (*mask)(const struct tm_guide *g, const void *state, uint32_t *bits);
     void *self;
@@ -121,9 +125,9 @@ enum tm_finish { TM_FINISH_NONE, TM_FINISH_STOP, TM_FINISH_LENGTH };
 /* One generated sequence: ids as Hugging Face's generate returns them, decoder start or prompt
  * included, padding stripped. */
 struct tm_generated {
-    int32_t *ids; /* room for tm_engine_generated_most() */
-    int32_t n_ids;
-    float score; /* sequences_scores of a beam search; 0 otherwise */
+    int32_t *ids;  /* room for tm_engine_generated_most() */
+    int32_t n_ids; /* 0: a guide allows fewer answers than were asked for */
+    float score;   /* sequences_scores of a beam search; 0 otherwise */
     enum tm_finish finish_reason;
 };
 
@@ -141,8 +145,8 @@ struct tm_sequence {
                                    the folder says. Decoder-only models have their prompt in ids. */
     int32_t n_decoder_ids;
     const struct tm_generation *generation; /* NULL: the folder's */
-    const struct tm_guide *guide;   /* NULL; any other is TM_UNSUPPORTED by tm_engine_fits */
-    struct tm_generated *generated; /* (num_return_sequences) best first */
+    const struct tm_guide *guide;           /* NULL: everything may come */
+    struct tm_generated *generated;         /* (num_return_sequences) best first */
 };
 
 struct tm_answer {

@@ -5,15 +5,21 @@
  * binary mode the attributes are headers "ce_…" and the value is the data; in structured mode the
  * value is a JSON object with the attributes and the data in it. */
 #include "kafka.h"
+#include "tm_json_tree.h"
 
-#include <jansson.h>
 #include <string.h>
 #include <strings.h>
 
 static const char stage_name[] = "kafka";
 static const char structured_type[] = "application/cloudevents+json";
 
-enum { HEADERS_MOST = 1000, OFFSET_DIGITS = 20, NUMBERS_ROOM = 64 };
+enum {
+    HEADERS_MOST = 1000,
+    OFFSET_DIGITS = 20,
+    NUMBERS_ROOM = 64,
+    CLEANED_ROOM = 1024,
+    CLEANED_MOST = 65536,
+};
 
 /* ---- headers ---- */
 
@@ -116,7 +122,7 @@ static void read_structured(struct tm_doc *d)
 {
     struct tm_record *rec = &d->rec;
     json_error_t at;
-    json_t *event = json_loadb(rec->data, rec->len, JSON_ALLOW_NUL, &at);
+    json_t *event = tm_json_tree(rec->data, rec->len, &at);
     rec->original = rec->data;
     rec->original_len = rec->len;
     if (!json_is_object(event)) {
@@ -223,7 +229,9 @@ struct tm_doc *record_of_message(const struct tm_conf *conf, const rd_kafka_mess
     const bool opaque = strcmp(conf->clean_kind, "none") == 0;
     rd_kafka_timestamp_type_t type;
     const size_t cap = (size_t)conf->limits_document_memory;
-    struct tm_doc *d = opaque ? tm_doc_create_small(cap, m->len + m->key_len) : tm_doc_create(cap);
+    /* What is cleaned gets a text, spans and a result, of about its own size each. */
+    const size_t more = opaque ? 0 : TM_MIN(3 * m->len, (size_t)CLEANED_MOST) + CLEANED_ROOM;
+    struct tm_doc *d = tm_doc_create_small(cap, m->len + m->key_len + more);
     if (d == NULL)
         return NULL;
     struct tm_record *rec = &d->rec;

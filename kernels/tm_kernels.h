@@ -241,6 +241,7 @@ struct tm_beam_args {
     struct tm_decoded *decoded;
     struct tm_ancestry *ancestry; /* entries of the position that the next step writes */
     const struct tm_step *step;
+    const uint8_t *stops; /* (rows, k) 1: ends a beam as an eos does (guides); NULL: none */
 };
 
 /* --- 10 sample_step: output layer, processors, warpers, one draw a row (do_sample slots); moves

@@ -1,10 +1,12 @@
-/* SHA-256 in hex over libcrypto. Called by sources (identity of files) and by models_open.
+/* SHA-256 and its HMAC in hex over libcrypto. Called by sources (identity of files), by models_open
+ * and by the redaction of clean.
  *
  * Any thread; a context belongs to its caller. libcrypto fails here only when memory is short or
  * the algorithm is switched off, after which no identity would be right: that is not input. */
 #include "tm_pipeline.h"
 
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <stdlib.h>
 
 struct tm_sha256 {
@@ -54,5 +56,15 @@ void tm_sha256_hex(const void *bytes, size_t n, char out[65])
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     tm_assert(EVP_Digest(bytes, n, digest, NULL, EVP_sha256(), NULL) == 1);
+    to_hex(digest, out);
+}
+
+void tm_hmac_hex(const void *key, size_t key_len, const void *bytes, size_t n, char out[65])
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    tm_assert(HMAC(EVP_sha256(), key == NULL ? "" : key, (int)key_len, bytes, n, digest, &len) !=
+                  NULL &&
+              len == 32);
     to_hex(digest, out);
 }

@@ -34,10 +34,10 @@ struct tm_doc *tm_doc_create(size_t memory_cap)
     return create_in(tm_arena_create(memory_cap));
 }
 
-struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes)
+struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t expected)
 {
     return create_in(
-        tm_arena_create_for(memory_cap, sizeof(struct tm_doc) + NAMES_ROOM + record_bytes));
+        tm_arena_create_for(memory_cap, sizeof(struct tm_doc) + NAMES_ROOM + expected));
 }
 
 void tm_doc_destroy(struct tm_doc *d)

@@ -65,6 +65,7 @@ static enum tm_status create_place(struct tm_runner *r, enum place_id id,
     } row[PLACES] = {
         [PLACE_CLEAN] = {"clean", "in-clean", TM_HISTOGRAM_CLEAN,
                          offsetof(struct tm_doc, clean_ns)},
+        [PLACE_DEDUP] = {"dedup", "in-dedup", TM_HISTOGRAM_DEDUP, 0},
         [PLACE_TOKENIZE] = {"tokenize", "in-tokenize", TM_HISTOGRAM_TOKENIZE,
                             offsetof(struct tm_doc, tokenize_ns)},
         [PLACE_INFER] = {"infer", "in-infer", TM_HISTOGRAM_INFER, 0},
@@ -87,10 +88,17 @@ static enum tm_status create_place(struct tm_runner *r, enum place_id id,
     return s;
 }
 
+static bool deduplicates(const struct tm_runner *r)
+{
+    return strcmp(r->config.conf->dedup_policy, "off") != 0;
+}
+
 static enum tm_status create_places(struct tm_runner *r, const struct runner_parts *parts,
                                     struct tm_err *err)
 {
     enum tm_status s = create_place(r, PLACE_CLEAN, parts->clean, err);
+    if (s == TM_OK)
+        s = create_place(r, PLACE_DEDUP, NULL, err);
     if (s == TM_OK)
         s = create_place(r, PLACE_TOKENIZE, parts->tokenize, err);
     if (s == TM_OK)
@@ -102,7 +110,10 @@ static enum tm_status create_places(struct tm_runner *r, const struct runner_par
                                  &r->infer, err);
     r->infer_ops = parts->infer;
     struct place *p = r->place;
-    p[PLACE_CLEAN].next = &p[PLACE_TOKENIZE];
+    p[PLACE_INFER].wake = &r->infer_wake;
+    p[PLACE_DEDUP].wake = &r->dedup_wake;
+    p[PLACE_CLEAN].next = &p[deduplicates(r) ? PLACE_DEDUP : PLACE_TOKENIZE];
+    p[PLACE_DEDUP].next = &p[PLACE_TOKENIZE];
     p[PLACE_TOKENIZE].next = r->infer != NULL ? &p[PLACE_INFER] : &p[PLACE_ASSEMBLE];
     p[PLACE_INFER].next = &p[PLACE_ASSEMBLE];
     return s;
@@ -123,6 +134,7 @@ static enum tm_status plan_workers(struct tm_runner *r, const struct runner_part
     } kind[] = {
         {"source", runner_source, NULL, 1},
         {"clean", runner_stage, &p[PLACE_CLEAN], cores},
+        {"dedup", runner_dedup, &p[PLACE_DEDUP], deduplicates(r)},
         {"tokenize", runner_stage, &p[PLACE_TOKENIZE], cores},
         {"infer", runner_infer, &p[PLACE_INFER], infer},
         {"engine", runner_engine, &p[PLACE_INFER], infer ? parts->infer->workers(r->infer) : 0},
@@ -158,13 +170,14 @@ static void init(struct tm_runner *r, const struct tm_runner_config *config)
     cond_init(&r->delivery_cond);
     wake_init(&r->engine_wake);
     wake_init(&r->infer_wake);
+    wake_init(&r->dedup_wake);
 }
 
 static void count_restarts(struct tm_runner *r, const char *predecessor)
 {
     int pid, number, restarts;
     if (predecessor != NULL && sscanf(predecessor, "%9d %9d %9d", &pid, &number, &restarts) == 3)
-        tm_metric_add(r->config.metrics, TM_METRIC_RESTARTS, restarts);
+        tm_metric_set(r->config.metrics, TM_METRIC_RESTARTS, restarts);
 }
 
 static void destroyp(struct tm_runner **r)
@@ -187,7 +200,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     if (r->event_fd < 0)
         return tm_err_errno(err, errno, "eventfd");
     r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes);
-    if (r->ledger == NULL)
+    r->taps = taps_create();
+    if (r->ledger == NULL || r->taps == NULL)
         return tm_err_set(err, TM_NOMEM, "ledger");
     enum tm_status s = create_places(r, parts, err);
     if (s == TM_OK)
@@ -195,6 +209,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     if (s == TM_OK)
         s = journal_open(conf->state_path, conf->state_instance, r->n_workers, predecessor,
                          &r->journal, err);
+    if (s == TM_OK)
+        s = tm_dedup_create(conf, &r->dedup, err);
     if (s == TM_OK)
         s = config->sink->create(&r->sink, conf, config->config_hash, err);
     if (s == TM_OK)
@@ -234,12 +250,15 @@ void tm_runner_destroy(struct tm_runner *r)
         tm_doc_destroy(d);
     }
     ledger_destroy(r->ledger);
+    taps_destroy(r->taps);
+    tm_dedup_destroy(r->dedup);
     journal_close(r->journal);
     free(r->workers);
     if (r->event_fd >= 0)
         close(r->event_fd);
     wake_finish(&r->engine_wake);
     wake_finish(&r->infer_wake);
+    wake_finish(&r->dedup_wake);
     pthread_cond_destroy(&r->source_cond);
     pthread_cond_destroy(&r->delivery_cond);
     pthread_mutex_destroy(&r->lock);
@@ -285,6 +304,7 @@ static void set_phase(struct tm_runner *r, enum phase phase)
     pthread_mutex_unlock(&r->lock);
     wake_post(&r->engine_wake);
     wake_post(&r->infer_wake);
+    wake_post(&r->dedup_wake);
 }
 
 /* A stage that does not come back cannot be called off from outside: the process ends, the journal

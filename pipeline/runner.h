@@ -1,6 +1,6 @@
 /* The runner's inside, shared by its files. Private to pipeline/; tests put their own stages in.
  *
- *   source thread ─► clean ×cores ─► tokenize ×cores ─► infer ◄─► engine workers
+ *   source thread ─► clean ×cores (─► dedup) ─► tokenize ×cores ─► infer ◄─► engine workers
  *                                                         └─► assemble ─► ledger ─► delivery thread
  *
  * Documents move through one queue a place; whoever holds a document owns it. The ledger, the list
@@ -11,7 +11,9 @@
 
 #include "journal.h"
 #include "ledger.h"
+#include "tap.h"
 #include "threads.h"
+#include "tm_dedup.h"
 
 #include <string.h>
 
@@ -46,14 +48,15 @@ enum {
     TICK_MS = 100,      /* longest that the source thread goes without serving its source */
 };
 
-enum place_id { PLACE_CLEAN, PLACE_TOKENIZE, PLACE_INFER, PLACE_ASSEMBLE, PLACES };
+enum place_id { PLACE_CLEAN, PLACE_DEDUP, PLACE_TOKENIZE, PLACE_INFER, PLACE_ASSEMBLE, PLACES };
 
 /* A stage with the queue before it. */
 struct place {
-    const struct tm_stage_ops *ops; /* NULL: infer */
+    const struct tm_stage_ops *ops; /* NULL: dedup and infer */
     void *self;
     struct tm_queue *in;
     struct place *next;       /* NULL: the ledger */
+    struct wake *wake;        /* posted when documents come; NULL: they are waited for */
     _Atomic size_t waiting;   /* documents in the queue or in the stage */
     _Atomic uint64_t busy_ns; /* in the stage, all its threads together */
     const char *name, *fault;
@@ -77,7 +80,9 @@ struct tm_runner {
     struct tm_runner_config config;
     const struct infer_ops *infer_ops;
     struct tm_infer *infer;
+    struct tm_dedup *dedup; /* NULL: it is off */
     struct journal *journal;
+    struct taps *taps;
     void *source, *sink;
     struct tm_source_host host;
     struct tm_pace pace;
@@ -92,7 +97,7 @@ struct tm_runner {
     void *watch_arg;
     _Atomic int stops;
     _Atomic int phase;
-    struct wake engine_wake, infer_wake;
+    struct wake engine_wake, infer_wake, dedup_wake;
 
     pthread_mutex_t lock; /* guards everything below */
     pthread_cond_t source_cond, delivery_cond;
@@ -114,6 +119,7 @@ struct tm_runner {
     struct tm_doc *pending[TAKE_BATCH]; /* taken, not yet in the ledger */
     size_t n_pending, next_pending;
     bool short_of_memory; /* the ledger could not grow */
+    uint64_t tickets;     /* given out */
 };
 
 static inline enum phase runner_phase(struct tm_runner *r)
@@ -142,6 +148,8 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
 void runner_ready(struct tm_runner *r);
 /* Puts it on the list of those to be run alone; under the lock. */
 void runner_hold(struct tm_runner *r, struct tm_doc *doc);
+/* runner_dedup.c: its thread */
+void runner_dedup(struct worker *w);
 /* runner_deliver.c: the delivery thread */
 void runner_deliver(struct worker *w);
 

@@ -50,6 +50,10 @@ static void account(struct tm_runner *r, const struct tm_release *release)
     tm_metric_add(m, TM_METRIC_DELIVERIES, 1);
     tm_metric_add(m, TM_METRIC_DOCS_DEAD, (int64_t)dead);
     tm_metric_add(m, TM_METRIC_DOCS_OUT, (int64_t)(release->n_docs - dead));
+    struct tm_err err = {0};
+    if (r->dedup != NULL &&
+        tm_dedup_delivered(r->dedup, release->docs, release->n_docs, &err) != TM_OK)
+        runner_trouble(r, NULL, "dedup", &err);
     pthread_mutex_lock(&r->lock);
     r->summary.delivered += release->n_docs - dead;
     r->summary.dead += dead;

@@ -65,6 +65,7 @@ static struct tm_doc *begin_again(const struct tm_runner *r, const struct tm_doc
     d->rec = *from;
     d->attempts = old->attempts;
     d->taken_ns = old->taken_ns;
+    d->taps = old->taps;
     d->rec.lane_name = copy(d->arena, from->lane_name);
     d->rec.path = copy(d->arena, from->path);
     d->rec.sha256 = copy(d->arena, from->sha256);
@@ -139,6 +140,7 @@ static struct tm_doc *take_group(struct tm_runner *r, uint32_t *ret_group, size_
 static void activate(struct tm_runner *r, struct tm_doc *doc)
 {
     bool for_stages = doc->err.status == TM_OK;
+    doc->ticket = for_stages ? ++r->tickets : 0;
     pthread_mutex_lock(&r->lock);
     r->active++;
     pthread_mutex_unlock(&r->lock);
@@ -263,6 +265,7 @@ static bool admit(struct tm_runner *r, struct tm_doc *doc)
         if (doc == NULL)
             return true;
         doc->taken_ns = tm_clock_ns();
+        taps_enter(r->taps, doc);
         route(r, doc);
         return true;
     }

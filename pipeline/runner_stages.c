@@ -45,11 +45,18 @@ void runner_ready(struct tm_runner *r)
 
 static void finish(struct tm_runner *r, struct tm_doc **docs, size_t n)
 {
-    bool again[INFER_BATCH];
+    bool again[INFER_BATCH], well[INFER_BATCH], waited = false;
     pthread_mutex_lock(&r->lock);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n; i++) {
         again[i] = wants_to_be_alone(r, docs[i]);
+        well[i] = docs[i]->err.status == TM_OK &&
+                  ledger_has(r->ledger, docs[i]->rec.lane, docs[i]->rec.epoch);
+    }
     pthread_mutex_unlock(&r->lock);
+    for (size_t i = 0; r->dedup != NULL && i < n; i++)
+        waited |= tm_dedup_ended(r->dedup, docs[i], well[i]);
+    if (waited)
+        wake_post(&r->dedup_wake);
     for (size_t i = 0; i < n; i++)
         if (docs[i]->err.status != TM_OK && !again[i])
             runner_trouble(r, docs[i], docs[i]->err_stage, &docs[i]->err);
@@ -81,17 +88,15 @@ void runner_push(struct tm_runner *r, struct place *to, struct tm_doc **docs, si
         return;
     }
     atomic_fetch_add(&to->waiting, n);
-    for (size_t i = 0; i < n; i++) {
-        void *owned = TM_TAKE(docs[i]);
-        if (tm_queue_push(to->in, &owned) != TM_OK)
-            tm_doc_destroy(owned); /* cut */
-    }
-    if (to->ops == NULL)
-        wake_post(&r->infer_wake);
+    size_t taken = tm_queue_push_batch(to->in, (void **)docs, n);
+    drop(docs + taken, n - taken); /* cut */
+    if (to->wake != NULL)
+        wake_post(to->wake);
 }
 
 static void pass_on(struct tm_runner *r, struct place *from, struct tm_doc **docs, size_t n)
 {
+    taps_leave(r->taps, from->name, docs, n);
     runner_push(r, from->next, docs, n);
     atomic_fetch_sub(&from->waiting, n);
 }

@@ -17,6 +17,21 @@ void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void
     r->watch_arg = arg;
 }
 
+int tm_runner_tap_open(struct tm_runner *r, unsigned every)
+{
+    return taps_add(r->taps, every);
+}
+
+size_t tm_runner_tap_read(struct tm_runner *r, int tap, char *out, size_t max)
+{
+    return taps_read(r->taps, tap, out, max);
+}
+
+void tm_runner_tap_close(struct tm_runner *r, int tap)
+{
+    taps_remove(r->taps, tap);
+}
+
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
 {
     struct tm_runner_status s = {.draining = runner_phase(r) != PHASE_RUN};
@@ -31,7 +46,7 @@ void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
     s.oldest_seconds = oldest != 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
     for (size_t i = 0; i < PLACES; i++) {
         struct place *p = &r->place[i];
-        const char *workers = p->ops != NULL ? p->name : "engine";
+        const char *workers = i == PLACE_INFER ? "engine" : p->name;
         size_t n = threads_of(r, p, workers);
         if (n == 0)
             continue;

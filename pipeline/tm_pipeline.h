@@ -92,6 +92,13 @@ struct tm_removed {
     int32_t count;
 };
 
+/* Personal data that was redacted: what stands in its place now. */
+struct tm_pii {
+    const char *type; /* "EMAIL_ADDRESS", … */
+    struct tm_span span;
+    double score;
+};
+
 /* Audit of cleaning, schema 6.2 `cleaning`. */
 struct tm_cleaning {
     const char *method; /* "landmark", "baseline", "text", … */
@@ -102,6 +109,8 @@ struct tm_cleaning {
     uint32_t mojibake_fixed; /* stretches of text that had been misread on their way */
     const struct tm_removed *removed;
     size_t n_removed;
+    const struct tm_pii *pii;
+    size_t n_pii;
     const char *const *flags;
     size_t n_flags; /* "bidi_controls", "depth_capped", … */
 };
@@ -146,6 +155,11 @@ struct tm_doc {
     size_t n_runs;
     struct tm_cleaning cleaning;
 
+    /* de-duplication, tm_dedup.h */
+    const struct tm_duplicate *duplicate; /* NULL: it is none */
+    uint64_t ticket;                      /* order of arrival in the pipeline */
+    uint64_t dedup_number;                /* of its entry in the window; 0: it has none */
+
     /* tasks: one slot a configured task, by index; see struct tm_task_ops */
     struct tm_task_run *task_runs;
     size_t n_task_runs;
@@ -156,15 +170,17 @@ struct tm_doc {
     struct tm_err err;     /* status TM_OK: a result; else a dead letter */
     const char *err_stage; /* stage that failed it */
     uint32_t attempts;     /* deaths of the process on it so far */
+    unsigned taps;         /* who follows it: a bit a tap */
     const char *output;
-    size_t output_len;                                  /* the line to store, without newline */
+    size_t output_len;               /* the line to store, without newline */
+    size_t shared_start, shared_end; /* bytes of it that a duplicate may have too; equal: none */
     uint64_t taken_ns, clean_ns, tokenize_ns, infer_ns; /* taken_ns is a time, the rest durations */
     uint32_t tokens_in, tokens_out;
 };
 
 struct tm_doc *tm_doc_create(size_t memory_cap); /* NULL when memory is short */
-/* The same for one that no stage will add to: of a record of so many bytes. */
-struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t record_bytes);
+/* The same with room for so many bytes of record and results at first: for many small ones. */
+struct tm_doc *tm_doc_create_small(size_t memory_cap, size_t expected);
 void tm_doc_destroy(struct tm_doc *d); /* NULL is fine */
 /* Marks it failed: first error wins. Returns status. */
 enum tm_status tm_doc_fail(struct tm_doc *d, const char *stage, enum tm_status status,
@@ -192,6 +208,8 @@ const char *tm_split_record(struct tm_split *s, size_t i, size_t *ret_len);
 
 /* SHA-256 of bytes as 64 hex digits and NUL. */
 void tm_sha256_hex(const void *bytes, size_t n, char out[65]);
+/* HMAC with SHA-256 (RFC 2104), likewise. */
+void tm_hmac_hex(const void *key, size_t key_len, const void *bytes, size_t n, char out[65]);
 /* Of a stream: create, update, finish (frees). */
 struct tm_sha256;
 struct tm_sha256 *tm_sha256_create(void);
@@ -392,7 +410,7 @@ struct tm_runner_status {
     size_t waiting_for_delivery; /* … of which are at their end */
     double oldest_seconds;       /* how long the oldest of them has been there */
     bool draining, alone;        /* alone: documents are run one by one to find a guilty one */
-    struct tm_stage_status stages[4];
+    struct tm_stage_status stages[5];
     size_t n_stages;
 };
 
@@ -413,6 +431,15 @@ enum tm_status tm_runner_run(struct tm_runner *r, struct tm_summary *ret_summary
 void tm_runner_watch(struct tm_runner *r, int fd, void (*watch)(void *arg), void *arg);
 /* From watch(). */
 void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status);
+/* Samples of what flows: one follows every n-th document that comes from now on. Each place that it
+ * leaves gives a line of JSON: what came, the cleaned text, each task's result, the end. -1: all
+ * taps are taken. */
+enum { TM_TAPS_MOST = 4 };
+int tm_runner_tap_open(struct tm_runner *r, unsigned every);
+/* Takes up to max bytes of its lines; 0: nothing now. {"missed":n} stands for lines that came
+ * faster than they were read. Any thread. */
+size_t tm_runner_tap_read(struct tm_runner *r, int tap, char *out, size_t max);
+void tm_runner_tap_close(struct tm_runner *r, int tap);
 /* Async-signal-safe: first call drains, second stops at once. */
 void tm_runner_stop(struct tm_runner *r);
 void tm_runner_destroy(struct tm_runner *r);

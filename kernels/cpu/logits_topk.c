@@ -6,7 +6,7 @@
  * with the rest. A guide's mask is applied to the chunk. A row that is forced needs no logits.
  *
  * Chunks begin at fixed columns, so a row's bits do not depend on the others. */
-#include "simd.h"
+#include "quantize.h"
 #include "simd_math.h"
 
 #include "../ref/processors.h"
@@ -305,6 +305,26 @@ static bool row_init(struct row *row, struct pass *pass, const struct tm_topk_ar
     return name_ids(pass, row);
 }
 
+/* Inputs of a pass. For a layer of 8 bits they are quantised here once: gemm would do it again for
+ * each chunk. */
+static struct tm_tensor take_inputs(struct tm_stream *stream, enum tm_dtype head, int64_t rows,
+                                    int64_t cols)
+{
+    struct tm_tensor x = {NULL, head == TM_I8 ? TM_I8 : TM_F32, 0, cols, cols, NULL};
+    x.data = kern_scratch(stream, (size_t)(rows * cols) * tm_dtype_size(x.dtype));
+    if (x.dtype == TM_I8)
+        x.scale = kern_scratch(stream, (size_t)rows * sizeof(float));
+    return x;
+}
+
+static void put_input(struct tm_tensor *x, int64_t r, const float *row)
+{
+    if (x->dtype == TM_I8)
+        kern_scales(x)[r] = simd_quantize_row((int8_t *)x->data + r * x->stride, row, x->cols);
+    else
+        memcpy(kern_row(x, r), row, (size_t)x->cols * sizeof *row);
+}
+
 /* The output layer for the rows of a pass, whose inputs are gathered in x. */
 static enum tm_status run_pass(struct tm_stream *stream, struct pass *pass,
                                const struct tm_tensor *x, float *chunk)
@@ -337,9 +357,8 @@ enum tm_status SIMD(best_logits)(struct tm_stream *stream, const struct tm_tenso
     pass.rows = kern_scratch(stream, ROWS * sizeof *pass.rows);
     pass.named = kern_scratch(stream, NAMED * sizeof *pass.named);
     float *chunk = kern_scratch(stream, (size_t)ROWS * CHUNK * sizeof *chunk);
-    struct tm_tensor some = {NULL, TM_F32, 0, x->cols, x->cols, NULL};
     int64_t fit = TM_MIN(ROWS, (int64_t)(2 << 20) / (int64_t)sizeof(float) / TM_MAX(x->cols, 1));
-    some.data = kern_scratch(stream, (size_t)(TM_MAX(fit, 1) * x->cols) * sizeof(float));
+    struct tm_tensor some = take_inputs(stream, l->head->dtype, TM_MAX(fit, 1), x->cols);
     for (int64_t r = 0; r < l->step->rows && status == TM_OK;) {
         pass.n = pass.n_named = 0;
         for (; r < l->step->rows && pass.n < TM_MAX(fit, 1); r++) {
@@ -359,7 +378,7 @@ enum tm_status SIMD(best_logits)(struct tm_stream *stream, const struct tm_tenso
                 forced_row(row);
                 continue;
             }
-            memcpy(kern_row(&some, pass.n++), kern_row(x, r), (size_t)x->cols * sizeof(float));
+            put_input(&some, pass.n++, kern_row(x, r));
         }
         some.rows = pass.n;
         status = run_pass(stream, &pass, &some, chunk);

@@ -46,6 +46,20 @@ SIMD_INLINE void put(char *to, enum tm_dtype dtype, vf v, int64_t n)
     memcpy(to, part, (size_t)n * sizeof *part);
 }
 
+/* n numbers of a key, a position's place in each dimension's row: `step` numbers apart. */
+static void scatter(char *to, enum tm_dtype dtype, int64_t step, const char *from, int64_t n)
+{
+    if (dtype == TM_F32) {
+        float *at = (float *)(void *)to;
+        for (int64_t i = 0; i < n; i++)
+            at[i * step] = ((const float *)(const void *)from)[i];
+    } else {
+        uint16_t *at = (uint16_t *)(void *)to;
+        for (int64_t i = 0; i < n; i++)
+            at[i * step] = ((const uint16_t *)(const void *)from)[i];
+    }
+}
+
 /* A value's dimensions lie together in its page, a key's are a column of it. */
 static void append_row(const struct tm_kv_pool *pool, char *page, int64_t plane, const float *row,
                        int64_t at)
@@ -56,10 +70,10 @@ static void append_row(const struct tm_kv_pool *pool, char *page, int64_t plane,
         char *to = page + kern_kv_at(pool, plane, h, at, 0) * size;
         for (int64_t d = 0; d < dim; d += VL) {
             int64_t n = TM_MIN(VL, dim - d);
-            char part[VL * sizeof(float)];
+            _Alignas(float) char part[VL * sizeof(float)];
             put(plane == 0 ? part : to + d * size, dtype, v_loadn(row + d, n), n);
-            for (int64_t i = 0; plane == 0 && i < n; i++)
-                memcpy(to + (d + i) * pool->positions * size, part + i * size, (size_t)size);
+            if (plane == 0)
+                scatter(to + d * pool->positions * size, dtype, pool->positions, part, n);
         }
     }
 }

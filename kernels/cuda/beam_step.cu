@@ -19,6 +19,7 @@ struct beam_step {
     struct tm_decoded d;
     struct tm_ancestry ancestry;
     struct tm_step step;
+    const uint8_t *stops;
 };
 
 /* A slot at work. */
@@ -54,7 +55,8 @@ static __device__ void merge(const struct beam_step &a, const struct search &s)
             const float sum = a.scores[at] + a.d.running[s.state + b];
             if (from >= 0 && !(sum > best.sum))
                 continue;
-            best = {sum, b, a.ids[at], ends(s.how, a.ids[at])};
+            best = {sum, b, a.ids[at],
+                    ends(s.how, a.ids[at]) || (a.stops != NULL && a.stops[at] != 0)};
             from = b;
         }
         if (from >= 0)
@@ -203,7 +205,7 @@ enum tm_status cuda_beam_step(struct tm_stream *stream, const struct tm_beam_arg
 {
     const struct beam_step a = {args->ids,      args->scores,   args->k,
                                 args->decoding, *args->decoded, ancestry_or_none(args->ancestry),
-                                *args->step};
+                                *args->step,    args->stops};
     /* k is at least twice the beams of every slot that searches. */
     const size_t shared = search_shared(args->k, TM_MAX(1, args->k / 2));
     if (shared > (48 << 10))

@@ -28,6 +28,12 @@ struct search {
     struct candidate *candidates;
 };
 
+static bool stops(const struct search *s, int64_t at)
+{
+    return kern_is_eos(s->how, s->args->ids[at]) ||
+           (s->args->stops != NULL && s->args->stops[at] != 0);
+}
+
 /* The best `keep` of all rows, by merging: each row is in order already. A slot at its first step
  * has one row for all its beams. Missing candidates are -inf. */
 static void merge(const struct search *s)
@@ -44,8 +50,7 @@ static void merge(const struct search *s)
             float sum = s->args->scores[at] + s->d->running[s->state + b];
             if (from >= 0 && !(sum > best->sum))
                 continue;
-            *best =
-                (struct candidate){sum, b, s->args->ids[at], kern_is_eos(s->how, s->args->ids[at])};
+            *best = (struct candidate){sum, b, s->args->ids[at], stops(s, at)};
             from = b;
         }
         if (from >= 0)

@@ -4,8 +4,8 @@
  * only the tasks' own values and the echoed meta are JSON trees. Runs on the assemble threads. The
  * text is UTF-8 already; names from outside (paths) may not be, and are mended while writing. */
 #include "tree.h"
+#include "tm_dedup.h"
 #include "tm_engine.h"
-#include "tm_pipeline.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,7 +42,9 @@ static void put_string(struct tm_buf *b, const char *key, const char *value)
 static void put_int(struct tm_buf *b, const char *key, int64_t value)
 {
     put_key(b, key);
-    tm_buf_printf(b, "%lld", (long long)value);
+    if (value < 0)
+        tm_buf_putc(b, '-');
+    tm_buf_put_uint(b, value < 0 ? -(uint64_t)value : (uint64_t)value);
 }
 
 static void open_object(struct tm_buf *b, const char *key)
@@ -120,8 +122,10 @@ static void put_paragraphs(struct tm_buf *b, const struct tm_doc *d)
     put_key(b, "paragraphs");
     for (size_t i = 0; i < d->n_paragraphs; i++) {
         const struct tm_paragraph *p = &d->paragraphs[i];
-        tm_buf_printf(b, "%s{\"start\":%u,\"end\":%u,\"kind\":\"%s\"", i == 0 ? "[" : ",",
-                      p->span.cp_start, p->span.cp_end, tm_block_name(p->kind));
+        tm_buf_puts(b, i == 0 ? "[{" : ",{");
+        put_int(b, "start", p->span.cp_start);
+        put_int(b, "end", p->span.cp_end);
+        put_string(b, "kind", tm_block_name(p->kind));
         put_string(b, "path", p->path);
         tm_buf_putc(b, '}');
     }
@@ -132,9 +136,13 @@ static void put_sentences(struct tm_buf *b, const struct tm_doc *d)
 {
     put_key(b, "sentences");
     tm_buf_putc(b, '[');
-    for (size_t i = 0; i < d->n_sentences; i++)
-        tm_buf_printf(b, "%s[%u,%u]", i == 0 ? "" : ",", d->sentences[i].cp_start,
-                      d->sentences[i].cp_end);
+    for (size_t i = 0; i < d->n_sentences; i++) {
+        tm_buf_puts(b, i == 0 ? "[" : ",[");
+        tm_buf_put_uint(b, d->sentences[i].cp_start);
+        tm_buf_putc(b, ',');
+        tm_buf_put_uint(b, d->sentences[i].cp_end);
+        tm_buf_putc(b, ']');
+    }
     tm_buf_putc(b, ']');
 }
 
@@ -163,6 +171,12 @@ static void put_cleaning(struct tm_buf *b, const struct tm_cleaning *c)
     }
     tm_buf_putc(b, ']');
     put_strings(b, "flags", c->flags, c->n_flags);
+    for (size_t i = 0; i < c->n_pii; i++) {
+        const struct tm_pii *p = &c->pii[i];
+        tm_buf_printf(b, "%s{\"type\":\"%s\",\"start\":%u,\"end\":%u,\"score\":%.6g}%s",
+                      i == 0 ? ",\"pii\":[" : ",", p->type, p->span.cp_start, p->span.cp_end,
+                      p->score, i + 1 == c->n_pii ? "]" : "");
+    }
     tm_buf_putc(b, '}');
 }
 
@@ -244,6 +258,11 @@ static void put_models(struct tm_buf *b, const struct tm_doc *d)
     tm_buf_putc(b, '}');
 }
 
+static char digit(uint64_t v, uint64_t place)
+{
+    return (char)('0' + v / place % 10);
+}
+
 static void put_timing(struct tm_buf *b, const struct tm_doc *d)
 {
     const struct {
@@ -256,12 +275,24 @@ static void put_timing(struct tm_buf *b, const struct tm_doc *d)
     open_object(b, "timing_ms");
     for (size_t i = 0; i < TM_COUNTOF(times); i++) {
         put_key(b, times[i].key);
-        tm_buf_printf(b, "%.3f", (double)times[i].ns / 1e6);
+        uint64_t us = (times[i].ns + 500) / 1000;
+        tm_buf_put_uint(b, us / 1000);
+        tm_buf_append(b, (const char[]){'.', digit(us, 100), digit(us, 10), digit(us, 1)}, 4);
     }
     tm_buf_puts(b, "}");
     open_object(b, "usage");
     put_int(b, "tokens_in", d->tokens_in);
     put_int(b, "tokens_out", d->tokens_out);
+    tm_buf_putc(b, '}');
+}
+
+static void put_duplicate(struct tm_buf *b, const struct tm_duplicate *dup)
+{
+    open_object(b, "duplicate");
+    put_string(b, "of", dup->of);
+    put_key(b, "similarity");
+    tm_buf_printf(b, "%.6g", dup->similarity);
+    put_string(b, "policy", dup->policy);
     tm_buf_putc(b, '}');
 }
 
@@ -323,15 +354,9 @@ static const struct tm_task_run *all_failed(const struct tm_doc *d)
     return first;
 }
 
-static void put_result(struct tm_buf *b, const struct assemble *self, const struct tm_doc *d)
+/* The text and what was found in it, to the end of the errors. */
+static void put_found(struct tm_buf *b, const struct assemble *self, const struct tm_doc *d)
 {
-    tm_buf_clear(b);
-    tm_buf_putc(b, '{');
-    put_string(b, "schema", "textmill.result/1");
-    put_string(b, "id", d->id);
-    put_string(b, "status", is_partial(d) ? "partial" : "ok");
-    put_input(b, &d->rec);
-    put_document(b, d);
     if (self->with_text) {
         put_key(b, "text");
         tm_buf_json_string(b, d->text, d->text_len);
@@ -342,8 +367,37 @@ static void put_result(struct tm_buf *b, const struct assemble *self, const stru
     put_cleaning(b, &d->cleaning);
     put_tasks(b, d);
     put_models(b, d);
-    put_timing(b, d);
     put_notices(b, d);
+}
+
+static const char *status_of(const struct tm_doc *d)
+{
+    if (d->duplicate != NULL && strcmp(d->duplicate->policy, "skip") == 0)
+        return "skipped";
+    return is_partial(d) ? "partial" : "ok";
+}
+
+static void put_result(struct tm_buf *b, const struct assemble *self, struct tm_doc *d)
+{
+    tm_buf_clear(b);
+    tm_buf_putc(b, '{');
+    put_string(b, "schema", "textmill.result/1");
+    put_string(b, "id", d->id);
+    put_string(b, "status", status_of(d));
+    put_input(b, &d->rec);
+    put_document(b, d);
+    if (d->duplicate != NULL)
+        put_duplicate(b, d->duplicate);
+    size_t start = b->len;
+    if (d->duplicate != NULL && d->duplicate->shared != NULL)
+        tm_buf_append(b, d->duplicate->shared, d->duplicate->shared_len);
+    else
+        put_found(b, self, d);
+    if (!is_partial(d)) { /* and its comma */
+        d->shared_start = start;
+        d->shared_end = b->len;
+    }
+    put_timing(b, d);
     if (d->meta != NULL) {
         put_key(b, "meta");
         tree_put(b, d->meta);

@@ -4,6 +4,7 @@
  * and the limits are shared and read-only. */
 #include "clean.h"
 #include "envelope.h"
+#include "redact.h"
 #include "text.h"
 
 #include <libxml/parser.h>
@@ -35,6 +36,7 @@ struct stage {
     size_t max_bytes, max_nodes, max_depth;
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
+    struct tm_redact_policy redact;
 };
 
 /* The bytes to clean and what is known about them; from the record, or from its envelope. */
@@ -43,7 +45,8 @@ struct payload {
     size_t len;
     const char *content_type, *charset, *path;
     enum kind kind;
-    int form; /* enum tm_payload_kind */
+    int form;           /* enum tm_payload_kind */
+    const bool *redact; /* what the envelope says; NULL: nothing */
 };
 
 static enum tm_extract_mode mode_of(const char *name)
@@ -244,8 +247,8 @@ static enum tm_status open_payload(const struct stage *stage, struct tm_doc *doc
 {
     const struct tm_record *r = &doc->rec;
     doc->source_field = "file";
-    *ret = (struct payload){r->data, r->len,      r->content_type, r->charset,
-                            r->path, stage->kind, TM_PAYLOAD_BYTES};
+    *ret = (struct payload){r->data, r->len,      r->content_type,  r->charset,
+                            r->path, stage->kind, TM_PAYLOAD_BYTES, NULL};
     if (r->len > stage->max_bytes)
         return tm_err_set(err, TM_TOOLARGE,
                           "%zu bytes; clean.max_bytes allows %zu: raise it or split the document",
@@ -256,9 +259,9 @@ static enum tm_status open_payload(const struct stage *stage, struct tm_doc *doc
         if (s != TM_OK)
             return s;
         enum kind own = kind_of(e.kind);
-        *ret = (struct payload){e.data,        e.len, e.content_type,
-                                e.charset,     NULL,  own != KIND_AUTO ? own : stage->kind,
-                                (int)e.payload};
+        *ret = (struct payload){e.data,         e.len,   e.content_type,
+                                e.charset,      NULL,    own != KIND_AUTO ? own : stage->kind,
+                                (int)e.payload, e.redact};
         doc->source_field = e.field;
     }
     if (doc->id == NULL) {
@@ -321,6 +324,18 @@ static void flag_characters(struct tm_cleaner *c, struct tm_doc *doc)
             set_flag(doc, tm_rule_names[rules[i]]);
 }
 
+/* Whether personal data is redacted; of a document that could not be read nobody knows the kind. */
+static const struct tm_redaction *redaction_of(const struct stage *stage, const struct tm_doc *doc,
+                                               const struct payload *p)
+{
+    bool social = doc->kind != NULL ? strcmp(doc->kind, "social") == 0
+                                    : stage->kind == KIND_SOCIAL || is_envelope(stage, &doc->rec);
+    bool wanted = p != NULL && p->redact != NULL
+                      ? *p->redact
+                      : stage->redact.others || (social && stage->redact.social);
+    return wanted ? &stage->redact.how : NULL;
+}
+
 static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, struct tm_doc *doc,
                             struct tm_err *err)
 {
@@ -329,6 +344,7 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     struct tm_decoded d;
     doc->cleaning.confidence = -1;
     tm_writer_clear(&c->writer);
+    c->redaction = redaction_of(stage, doc, NULL);
     enum tm_status s = open_payload(stage, doc, &p, err);
     if (s == TM_OK)
         s = decode(c, doc, &p, &d, err);
@@ -336,6 +352,7 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
         return s;
     enum tm_sniffed form = form_of(&p, d.text, d.len);
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
+    c->writer.redaction = c->redaction = redaction_of(stage, doc, &p);
     if (form == TM_SNIFFED_TEXT) {
         bool markdown = tm_markdown_is(p.path, p.content_type);
         doc->cleaning.method = markdown ? "markdown" : "text";
@@ -372,6 +389,7 @@ static void stage_destroy(void *self)
     if (stage == NULL)
         return;
     tm_vocabulary_destroy(stage->vocabulary);
+    tm_redact_close(&stage->redact);
     free(stage);
 }
 
@@ -383,6 +401,11 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
     if (stage == NULL || (stage->vocabulary = tm_vocabulary_create()) == NULL) {
         stage_destroy(stage);
         return tm_err_set(err, TM_NOMEM, "no memory for the clean stage");
+    }
+    enum tm_status s = tm_redact_open(conf, &stage->redact, err);
+    if (s != TM_OK) {
+        stage_destroy(stage);
+        return s;
     }
     stage->kind = kind_of(conf->clean_kind);
     stage->mode = mode_of(conf->clean_mode);
@@ -453,6 +476,8 @@ static enum tm_status stage_run(void *self, void *worker, struct tm_batch *batch
         if (doc->err.status != TM_OK)
             continue;
         enum tm_status s = clean(self, c, doc, &why);
+        if (c->redaction != NULL)
+            tm_redact_around(c->redaction, &c->decoded, doc, &why);
         if (s != TM_OK)
             tm_doc_fail(doc, "clean", s, "%s", why.text);
         shrink(c);

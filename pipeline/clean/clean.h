@@ -17,6 +17,7 @@ struct tm_cleaner {
     struct tm_page page;
     struct tm_extract extract;
     struct tm_writer writer;
+    const struct tm_redaction *redaction; /* of the present document; NULL: none */
 };
 
 /* Puts what the writer holds into the document: text, paragraphs, sentences, runs, counts. */

@@ -4,8 +4,8 @@
 #include "envelope.h"
 #include "alias.h"
 #include "meta.h"
+#include "tm_json_tree.h"
 
-#include <jansson.h>
 #include <string.h>
 
 enum { META_MOST = 65536, TASKS_MOST = 64, AUTHORS_MOST = 64 };
@@ -197,6 +197,17 @@ static enum tm_status get_kind(const json_t *root, struct tm_envelope *ret, stru
                       ret->kind);
 }
 
+static enum tm_status get_redact(const json_t *root, struct tm_envelope *ret, struct tm_err *err)
+{
+    static const bool yes = true, no = false;
+    const json_t *v = field(root, "redact");
+    if (v != NULL && !json_is_boolean(v))
+        return tm_err_set(err, TM_BADINPUT, "field redact must be true or false, not %s",
+                          type_name(v));
+    ret->redact = v == NULL ? NULL : json_is_true(v) ? &yes : &no;
+    return TM_OK;
+}
+
 static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct tm_envelope *ret,
                                  struct tm_err *err)
 {
@@ -217,6 +228,8 @@ static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct 
     if (s == TM_OK)
         s = get_kind(root, ret, err);
     if (s == TM_OK)
+        s = get_redact(root, ret, err);
+    if (s == TM_OK)
         s = get_meta(doc, root, err);
     if (doc->lang != NULL)
         doc->lang_from = "envelope";
@@ -229,7 +242,7 @@ static enum tm_status get_fields(struct tm_doc *doc, const json_t *root, struct 
 
 bool tm_envelope_is(const char *data, size_t len)
 {
-    json_t *root = json_loadb(data, len, JSON_ALLOW_NUL, NULL);
+    json_t *root = tm_json_tree(data, len, NULL);
     bool is = json_is_object(root);
     json_decref(root);
     return is;
@@ -247,7 +260,7 @@ enum tm_status tm_envelope_read(struct tm_doc *doc, const char *data, size_t len
     *ret = (struct tm_envelope){0};
     if (len >= 3 && memcmp(data, "\xef\xbb\xbf", 3) == 0)
         data += 3, len -= 3;
-    json_t *root = json_loadb(data, len, JSON_ALLOW_NUL, &at);
+    json_t *root = tm_json_tree(data, len, &at);
     if (root == NULL) {
         int64_t line = doc->rec.line > 0 ? doc->rec.line : at.line;
         return tm_err_set(err, TM_BADINPUT, "not valid JSON at %lld:%d: %s", (long long)line,

@@ -13,6 +13,7 @@ struct tm_envelope {
     size_t len;
     const char *content_type, *charset; /* NULL: not said */
     const char *kind;                   /* NULL: not said */
+    const bool *redact;                 /* NULL: not said */
 };
 
 /* Whether the bytes parse as one JSON object. */

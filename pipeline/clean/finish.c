@@ -20,8 +20,10 @@ struct counter {
 
 static uint32_t count_to(struct counter *c, uint32_t byte)
 {
-    for (; c->byte < byte; c->byte++)
-        c->cp += ((unsigned char)c->text[c->byte] & 0xc0) != 0x80;
+    if (byte > c->byte) {
+        c->cp += (uint32_t)tm_utf8_count(c->text + c->byte, byte - c->byte);
+        c->byte = byte;
+    }
     return c->cp;
 }
 
@@ -93,6 +95,27 @@ static enum tm_status keep_removed(const struct tm_cleaner *c, struct tm_doc *do
     return TM_OK;
 }
 
+static enum tm_status keep_pii(const struct tm_cleaner *c, struct tm_doc *doc, struct tm_err *err)
+{
+    const struct tm_pii_span *spans = (const struct tm_pii_span *)c->writer.pii.data;
+    size_t n = c->writer.pii.len / sizeof *spans;
+    struct tm_pii *out = tm_arena_array(doc->arena, n + 1, sizeof *out);
+    if (out == NULL)
+        return nomem(doc, err);
+    struct counter counter = {doc->text, 0, 0};
+    for (size_t i = 0; i < n; i++) {
+        struct tm_span *s = &out[i].span;
+        *s = (struct tm_span){.start = spans[i].start, .end = spans[i].end};
+        s->cp_start = count_to(&counter, s->start);
+        s->cp_end = count_to(&counter, s->end);
+        out[i].type = tm_pii_names[spans[i].type];
+        out[i].score = spans[i].score;
+    }
+    doc->cleaning.pii = out;
+    doc->cleaning.n_pii = n;
+    return TM_OK;
+}
+
 /* The language by the text, where nobody has said it. */
 static enum tm_status find_language(struct tm_doc *doc, struct tm_err *err)
 {
@@ -133,6 +156,8 @@ enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool
         s = keep_sentences(c, doc, err);
     if (s == TM_OK)
         s = keep_removed(c, doc, err);
+    if (s == TM_OK)
+        s = keep_pii(c, doc, err);
     doc->cleaning.chars_out = doc->text_chars;
     doc->cleaning.mojibake_fixed = w->mended;
     return s;

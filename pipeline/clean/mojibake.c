@@ -285,6 +285,12 @@ static bool is_suspect(const char *s, size_t n)
 {
     bool before = false; /* the last character was beyond ASCII */
     for (size_t i = 0; i < n;) {
+        uint64_t word;
+        while (!before && n - i >= sizeof word &&
+               (memcpy(&word, s + i, sizeof word), word & UINT64_C(0x8080808080808080)) == 0)
+            i += sizeof word;
+        if (i == n)
+            break;
         unsigned char c = (unsigned char)s[i];
         if (c < 0x80) {
             if (before && c == ' ' && ((unsigned char)s[i - 1] & 0xbf) < 0xa6)

@@ -1,7 +1,8 @@
-/* Sentence boundaries: ICU's rules propose, and this file refuses those inside abbreviations,
- * initials, ordinals, brackets, and between a quote and its "he said". Never across paragraphs.
- * A line end inside a paragraph is a blank where the text is hard-wrapped, else a boundary.
- * Each worker of the stage has its own iterator. */
+/* Sentence boundaries: the rules of Unicode (UAX 29, version 15, section 5) propose, by ICU or, for
+ * lines of ASCII, by a function of a tenth of the cost; and this file refuses those inside
+ * abbreviations, initials, ordinals, brackets, and between a quote and its "he said". Never across
+ * paragraphs. A line end inside a paragraph is a blank where the text is hard-wrapped, else a
+ * boundary. Each worker of the stage has its own iterator. */
 #include "sentences.h"
 #include "abbreviations.h"
 
@@ -269,27 +270,121 @@ static bool emit_capped(struct tm_buf *out, const char *t, size_t from, size_t t
     return emit(out, t, from, to, base);
 }
 
+/* ---- proposing ---------------------------------------------------------------------------------
+ */
+
+static bool is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
+static bool is_upper(char c)
+{
+    return c >= 'A' && c <= 'Z';
+}
+
+static bool is_end(char c)
+{
+    return c == '.' || c == '!' || c == '?';
+}
+
+static bool is_one_of(char c, const char *set)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
+/* Whether a full stop that is followed by t[at, n) only parts a sentence: the next letter, before
+ * any other end of a sentence, is a small one (rule SB8). */
+static bool goes_on_small(const char *t, size_t at, size_t n)
+{
+    while (at < n && !is_letter(t[at]) && !is_end(t[at]))
+        at++;
+    return at < n && t[at] >= 'a' && t[at] <= 'z';
+}
+
+size_t tm_sentences_next_ascii(const char *t, size_t n, size_t at)
+{
+    for (; at < n; at++) {
+        if (!is_end(t[at]))
+            continue;
+        const bool stop = t[at] == '.';
+        size_t next = at + 1;
+        if (stop && next < n && t[next] >= '0' && t[next] <= '9')
+            continue; /* SB6: 3.4 */
+        if (stop && at > 0 && is_letter(t[at - 1]) && next < n && is_upper(t[next]))
+            continue; /* SB7: U.S. */
+        while (next < n && is_one_of(t[next], "\"'()[]{}"))
+            next++; /* SB9 */
+        while (next < n && is_one_of(t[next], " \t"))
+            next++; /* SB10 */
+        if (next < n && is_one_of(t[next], ".!?,-:"))
+            continue; /* SB8a */
+        if (stop && goes_on_small(t, next, n))
+            continue;
+        return next;
+    }
+    return n;
+}
+
+/* Nothing but what tm_sentences_next_ascii knows. */
+static bool is_simple(const char *t, size_t n)
+{
+    bool simple = true;
+    for (size_t i = 0; i < n; i++)
+        simple &= (unsigned char)t[i] - ' ' < 0x7f - ' ' || t[i] == '\t';
+    return simple;
+}
+
+/* Where the boundaries of a line come from. */
+struct proposals {
+    UBreakIterator *it; /* NULL: the line is simple */
+    const char *t;
+    size_t n, at; /* of a simple line */
+};
+
+/* SIZE_MAX: no more. */
+static size_t propose(struct proposals *p)
+{
+    if (p->it != NULL) {
+        int32_t at = ubrk_next(p->it);
+        return at == UBRK_DONE ? SIZE_MAX : (size_t)at;
+    }
+    if (p->at == p->n)
+        return SIZE_MAX;
+    return p->at = tm_sentences_next_ascii(p->t, p->n, p->at);
+}
+
 /* The sentences of t[from, to), which has no hard line end inside. */
 static enum tm_status split_line(struct tm_sentences *s, const char *t, size_t from, size_t to,
                                  uint32_t base, const char *lang, struct tm_buf *out)
 {
-    UErrorCode code = U_ZERO_ERROR;
-    s->utext = utext_openUTF8(s->utext, t + from, (int64_t)(to - from), &code);
-    ubrk_setUText(s->it, s->utext, &code);
-    if (U_FAILURE(code))
-        return TM_NOMEM;
-    size_t start = from;
-    int32_t at = ubrk_next(s->it);
-    while (at != UBRK_DONE) {
-        size_t boundary = from + (size_t)at;
-        at = ubrk_next(s->it);
-        if (at != UBRK_DONE && !stands(t, to, start, boundary, from + (size_t)at, lang))
+    struct proposals p = {.t = t + from, .n = to - from};
+    if (!is_simple(p.t, p.n)) {
+        UErrorCode code = U_ZERO_ERROR;
+        s->utext = utext_openUTF8(s->utext, p.t, (int64_t)p.n, &code);
+        ubrk_setUText(s->it, s->utext, &code);
+        if (U_FAILURE(code))
+            return TM_NOMEM;
+        p.it = s->it;
+    }
+    size_t start = from, at = propose(&p);
+    while (at != SIZE_MAX) {
+        size_t boundary = from + at;
+        at = propose(&p);
+        if (at != SIZE_MAX && !stands(t, to, start, boundary, from + at, lang))
             continue;
         if (!emit_capped(out, t, start, boundary, base))
             return TM_NOMEM;
         start = boundary;
     }
     return TM_OK;
+}
+
+/* The line end at or after `at`, n at the last; n + 1 after that. */
+static size_t line_end(const char *t, size_t at, size_t n)
+{
+    const char *end = at < n ? memchr(t + at, '\n', n - at) : NULL;
+    return end != NULL ? (size_t)(end - t) : TM_MAX(at, n);
 }
 
 /* A line end that only wraps: the line is nearly as long as the longest, or goes on in lower case.
@@ -313,15 +408,12 @@ enum tm_status tm_sentences_split(struct tm_sentences *s, const char *text, uint
     if (!tm_buf_append(&s->copy, text + start, n))
         return tm_err_set(err, TM_NOMEM, "no memory for a paragraph of %zu bytes", n);
     char *t = s->copy.data;
-    for (size_t i = 0; i <= n; i++)
-        if (i == n || t[i] == '\n') {
-            longest = TM_MAX(longest, i - line);
-            line = i + 1;
-        }
+    for (size_t at; line <= n; line = at + 1) {
+        at = line_end(t, line, n);
+        longest = TM_MAX(longest, at - line);
+    }
     line = 0;
-    for (size_t i = 0; i <= n; i++) {
-        if (i < n && t[i] != '\n')
-            continue;
+    for (size_t i = line_end(t, 0, n); i <= n; i = line_end(t, i + 1, n)) {
         bool wrap = i < n && kind != TM_BLOCK_CODE && is_wrap(t, n, line, i, longest);
         line = i + 1;
         if (wrap) {

@@ -15,4 +15,8 @@ enum tm_status tm_sentences_split(struct tm_sentences *s, const char *text, uint
                                   uint32_t end, enum tm_block kind, const char *lang,
                                   struct tm_buf *out, struct tm_err *err);
 
+/* The boundary after `at` that the rules of Unicode propose in t[0, n), which is printable ASCII
+ * and tabs; n at the end. As ICU's iterator, for tests to compare with it. */
+size_t tm_sentences_next_ascii(const char *t, size_t n, size_t at);
+
 #endif

@@ -4,6 +4,7 @@
 #include "writer.h"
 #include "mojibake.h"
 #include "nfc.h"
+#include "redact.h"
 
 #include <string.h>
 #include <unicode/uchar.h>
@@ -23,6 +24,9 @@ void tm_writer_finish(struct tm_writer *w)
     tm_buf_finish(&w->spare_runs);
     tm_buf_finish(&w->mend);
     tm_buf_finish(&w->mend_bytes);
+    tm_buf_finish(&w->pii);
+    tm_buf_finish(&w->pii_found);
+    tm_buf_finish(&w->pii_with);
 }
 
 void tm_writer_clear(struct tm_writer *w)
@@ -33,12 +37,14 @@ void tm_writer_clear(struct tm_writer *w)
     w->open = false;
     memset(w->removed, 0, sizeof w->removed);
     w->mended = 0;
+    w->redaction = NULL;
+    tm_buf_clear(&w->pii);
 }
 
 bool tm_writer_failed(const struct tm_writer *w)
 {
     return w->text.failed || w->runs_.failed || w->paragraphs_.failed || w->spare_text.failed ||
-           w->spare_runs.failed;
+           w->spare_runs.failed || w->pii.failed || w->pii_found.failed || w->pii_with.failed;
 }
 
 /* ---- what becomes of a character ---------------------------------------------------------------
@@ -254,6 +260,15 @@ void tm_writer_put(struct tm_writer *w, const char *s, size_t n, uint32_t from, 
     }
 }
 
+/* A paragraph without text: the blank line before it goes too. */
+static void take_back(struct tm_writer *w)
+{
+    if (!w->separated)
+        return;
+    w->text.data[w->text.len -= 2] = '\0';
+    w->runs_.len -= sizeof(struct tm_offset_run);
+}
+
 void tm_writer_end(struct tm_writer *w)
 {
     if (!w->open)
@@ -273,14 +288,17 @@ void tm_writer_end(struct tm_writer *w)
             runs[count - 1].source_start + ((uint32_t)w->text.len - runs[count - 1].text_start);
     w->runs_.len = count * sizeof *runs;
     if (w->text.len == w->start) {
-        if (w->separated) {
-            w->text.data[w->text.len -= 2] = '\0';
-            w->runs_.len -= sizeof *runs;
-        }
+        take_back(w);
         return;
     }
     if (w->unsettled)
         tm_nfc_settle(w);
+    if (w->redaction != NULL)
+        tm_redact_settle(w);
+    if (w->text.len == w->start) { /* there was nothing else in it */
+        take_back(w);
+        return;
+    }
     struct tm_written done = {
         .node = w->node,
         .paragraph = {.span = {(uint32_t)w->start, (uint32_t)w->text.len, 0, 0}, .kind = w->kind}};

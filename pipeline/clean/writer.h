@@ -2,6 +2,7 @@
 #ifndef CLEAN_WRITER_H
 #define CLEAN_WRITER_H
 
+#include "pii.h"
 #include "words.h"
 
 /* What white space in the input means. */
@@ -30,6 +31,9 @@ struct tm_writer {
     uint32_t removed[TM_RULE_COUNT];
     uint32_t mended; /* stretches of text that had been misread */
     struct tm_buf mend, mend_bytes;
+    const struct tm_redaction *redaction; /* NULL: personal data stays */
+    struct tm_buf pii;                    /* tm_pii_span of the text */
+    struct tm_buf pii_found, pii_with;    /* of redact.c */
 };
 
 enum tm_status tm_writer_init(struct tm_writer *w, struct tm_err *err);

@@ -79,17 +79,22 @@ static enum tm_guide_verdict stop_advance(const struct tm_guide *g, void *state,
     const struct strings *s = g->self;
     struct tail *t = state;
     char text[MAX_STRING + MAX_TOKEN];
+    bool stop = false;
     size_t n;
     const char *token = token_bytes(s->v, id, &n);
     memcpy(text, t->bytes, t->n);
     memcpy(text + t->n, token, n);
     n += t->n;
-    for (size_t i = 0; i < s->n; i++)
-        if (memmem(text, n, s->item[i].bytes, s->item[i].len) != NULL)
-            return TM_GUIDE_STOP;
+    for (size_t i = 0; i < s->n;
+         i++) { /* one that ends in this token: the prompt may hold others */
+        const struct string *item = &s->item[i];
+        size_t from = t->n < item->len ? 0 : t->n - item->len + 1;
+        if (memmem(text + from, n - from, item->bytes, item->len) != NULL)
+            stop = true;
+    }
     t->n = (uint32_t)TM_MIN(n, s->longest - 1);
     memcpy(t->bytes, text + n - t->n, t->n);
-    return TM_GUIDE_GO;
+    return stop ? TM_GUIDE_STOP : TM_GUIDE_GO;
 }
 
 enum tm_status tm_guide_stop(const struct tm_vocabulary *v, const struct tm_conf_list *strings,
@@ -99,6 +104,7 @@ enum tm_status tm_guide_stop(const struct tm_vocabulary *v, const struct tm_conf
     if (s == NULL)
         return err != NULL ? err->status : TM_NOMEM;
     s->own.guide.state_size = sizeof(struct tail) + s->longest;
+    s->own.guide.reads_prompt = true; /* a string may begin there */
     s->own.guide.init = stop_init;
     s->own.guide.advance = stop_advance;
     *ret_guide = &s->own.guide;

@@ -38,7 +38,7 @@ enum tm_status tm_vocabulary_open(const struct tm_model *m, struct tm_vocabulary
     struct tm_vocabulary *v = calloc(1, sizeof *v);
     if (v == NULL)
         return tm_err_set(err, TM_NOMEM, "vocabulary of %s", m->name);
-    v->size = info->vocab_size;
+    v->size = info->output_size;
     v->eos = info->generation->eos_token_ids;
     v->n_eos = info->generation->n_eos;
     v->bytes.cap = MAX_BYTES;

@@ -99,3 +99,33 @@ enum tm_status seq_list_add(struct seq_list *l, const char *text, size_t n, int3
     }
     return TM_OK;
 }
+
+enum tm_status seq_generate(struct tm_doc *doc, const struct tm_generator *g,
+                            const struct tm_generation *how, const int32_t *ids, size_t n,
+                            struct tm_seq *ret, struct tm_err *err)
+{
+    int32_t *own = tm_arena_array(doc->arena, n, sizeof *own);
+    if (own == NULL)
+        return tm_err_set(err, TM_NOMEM, "no memory for a sequence of %zu tokens", n);
+    memcpy(own, ids, n * sizeof *own);
+    *ret = (struct tm_seq){.ids = own, .n_ids = (int32_t)n, .generation = how};
+    return tm_generator_prepare(g, doc->arena, ret, err);
+}
+
+size_t text_cut(const char *s, size_t n)
+{
+    enum { CLAUSE, BLANK, CHARACTER, WAYS };
+    size_t best = 0, best_gap = SIZE_MAX;
+    for (int way = CLAUSE; way < WAYS && best == 0; way++)
+        for (size_t i = 1; i + 1 < n; i++) {
+            size_t gap = i > n / 2 ? i - n / 2 : n / 2 - i;
+            bool here = way == CHARACTER
+                            ? ((unsigned char)s[i] & 0xc0) != 0x80
+                            : s[i] == ' ' && (way == BLANK || strchr(",;:", s[i - 1]) != NULL);
+            if (here && gap < best_gap && (way != CLAUSE || gap < n / 3)) {
+                best = i;
+                best_gap = gap;
+            }
+        }
+    return best;
+}

@@ -1,4 +1,5 @@
-/* Extractive summary: the sentences that say most of the text, in the text's own order and words.
+/* Summary. Models that generate write one (abstract.c); with a model of embeddings it is
+ * extractive: the sentences that say most of the text, in the text's own order and words.
  *
  * Each sentence is embedded; its worth is how near it lies to the mean of all of them (centrality)
  * and how early it stands (position: news puts what matters first). Sentences are taken greedily,
@@ -34,7 +35,7 @@ struct state {
     size_t n_seqs;
 };
 
-static uint32_t count_words(const char *s, size_t n)
+uint32_t summary_words(const char *s, size_t n)
 {
     uint32_t words = 0;
     bool inside = false;
@@ -64,7 +65,7 @@ static enum tm_status find_candidates(struct tm_doc *doc, struct state *st, stru
         size_t paragraph = 0;
         for (size_t i = 0; i < doc->n_sentences; i++) {
             const struct tm_span *sp = &doc->sentences[i];
-            uint32_t words = count_words(doc->text + sp->start, sp->end - sp->start);
+            uint32_t words = summary_words(doc->text + sp->start, sp->end - sp->start);
             bool heading = in_heading(doc, sp, &paragraph);
             if (strict && (heading || words < FEW_WORDS))
                 continue;
@@ -74,27 +75,28 @@ static enum tm_status find_candidates(struct tm_doc *doc, struct state *st, stru
     return TM_OK;
 }
 
-/* The sentences in taken order of the text, joined: a blank line where a paragraph ends between. */
-static json_t *summary_json(const struct tm_doc *doc, const struct state *st, const char *method)
+/* In the order of the text, joined by blanks. */
+json_t *summary_extract(const struct tm_doc *doc, const bool *used, const char *method, int chunks)
 {
     TM_CLEANUP(tm_buf_finish) struct tm_buf text = {.cap = 0};
-    json_t *used = json_array();
-    for (size_t i = 0; i < st->n; i++) {
-        if (!st->candidate[i].taken)
+    json_t *list = json_array();
+    for (size_t i = 0; i < doc->n_sentences; i++) {
+        if (!used[i])
             continue;
-        const struct tm_span *sp = &doc->sentences[st->candidate[i].sentence];
+        const struct tm_span *sp = &doc->sentences[i];
         if (text.len > 0)
             tm_buf_putc(&text, ' ');
         tm_buf_append(&text, doc->text + sp->start, sp->end - sp->start);
-        json_array_append_new(used, json_integer((json_int_t)st->candidate[i].sentence));
+        json_array_append_new(list, json_integer((json_int_t)i));
     }
     return json_pack("{s:s%, s:s, s:s, s:o, s:i, s:f, s:b}", "text",
                      text.data != NULL ? text.data : "", text.len, "style", "extractive", "method",
-                     method, "sentences_used", used, "chunks", 1, "coverage", 1.0, "truncated", 0);
+                     method, "sentences_used", list, "chunks", chunks, "coverage", 1.0, "truncated",
+                     0);
 }
 
 /* A text within the target: all of it, as it stands. */
-static enum tm_status whole_text(struct tm_doc *doc, struct tm_task_run *run, struct tm_err *err)
+enum tm_status summary_whole(struct tm_doc *doc, struct tm_task_run *run, struct tm_err *err)
 {
     json_t *used = json_array();
     for (size_t i = 0; i < doc->n_sentences; i++)
@@ -108,15 +110,16 @@ static enum tm_status whole_text(struct tm_doc *doc, struct tm_task_run *run, st
 static bool is_within_target(const struct tm_doc *doc, const struct tm_conf_task *c)
 {
     if (c->words > 0)
-        return count_words(doc->text, doc->text_len) <= (uint64_t)c->words;
+        return summary_words(doc->text, doc->text_len) <= (uint64_t)c->words;
     return doc->n_sentences <= (size_t)c->sentences;
 }
 
-static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
-                           struct tm_encoding *enc, struct tm_err *err)
+static enum tm_status plan_extract(const struct tm_task *t, struct tm_doc *doc,
+                                   struct tm_task_run *run, struct tm_encoding *enc,
+                                   struct tm_err *err)
 {
     if (is_within_target(doc, t->conf))
-        return whole_text(doc, run, err);
+        return summary_whole(doc, run, err);
     struct state *st = tm_arena_alloc(doc->arena, sizeof *st);
     if (st == NULL)
         return tm_err_set(err, TM_NOMEM, "summary");
@@ -222,8 +225,9 @@ static uint32_t words_taken(const struct state *st)
     return words;
 }
 
-static enum tm_status next(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
-                           struct tm_encoding *enc, struct tm_err *err)
+static enum tm_status next_extract(const struct tm_task *t, struct tm_doc *doc,
+                                   struct tm_task_run *run, struct tm_encoding *enc,
+                                   struct tm_err *err)
 {
     (void)enc;
     struct state *st = run->state;
@@ -244,14 +248,53 @@ static enum tm_status next(const struct tm_task *t, struct tm_doc *doc, struct t
     }
     if (taken == 0) /* every sentence is longer than the target: the best one all the same */
         take_one(st, dims, UINT32_MAX);
-    return task_finish(doc, run, summary_json(doc, st, "centrality"), err);
+    bool *used = tm_arena_array(doc->arena, doc->n_sentences, sizeof *used);
+    if (used == NULL)
+        return tm_err_set(err, TM_NOMEM, "summary");
+    for (size_t i = 0; i < st->n; i++)
+        used[st->candidate[i].sentence] = st->candidate[i].taken;
+    return task_finish(doc, run, summary_extract(doc, used, "centrality", 1), err);
+}
+
+/* ---- by what the model is for ---- */
+
+static bool generates(const struct tm_task *t)
+{
+    return tm_engine_info(t->model->engine)->head == TM_HEAD_GENERATE;
+}
+
+static enum tm_status open_task(struct tm_task *t, struct tm_err *err)
+{
+    return generates(t) ? abstract_open(t, err) : TM_OK;
+}
+
+static void close_task(struct tm_task *t)
+{
+    if (generates(t))
+        abstract_close(t);
+}
+
+static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                           struct tm_encoding *enc, struct tm_err *err)
+{
+    return generates(t) ? abstract_plan(t, doc, run, enc, err)
+                        : plan_extract(t, doc, run, enc, err);
+}
+
+static enum tm_status next(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                           struct tm_encoding *enc, struct tm_err *err)
+{
+    return generates(t) ? abstract_next(t, doc, run, enc, err)
+                        : next_extract(t, doc, run, enc, err);
 }
 
 const struct tm_task_ops summary_ops = {
     .name = "summary",
     .key = "summary",
     .default_model = "all-MiniLM-L6-v2",
-    .heads = 1u << TM_HEAD_EMBEDDING,
+    .heads = 1u << TM_HEAD_EMBEDDING | 1u << TM_HEAD_GENERATE,
+    .open = open_task,
+    .close = close_task,
     .plan = plan,
     .next = next,
 };

@@ -31,6 +31,14 @@ enum tm_status seq_list_init(struct seq_list *l, const struct tm_task *task, str
  * none. */
 enum tm_status seq_list_add(struct seq_list *l, const char *text, size_t n, int32_t part,
                             int32_t stride, struct tm_err *err);
+/* A sequence for a model that generates, from ids that are copied. how: NULL or, when they differ
+ * from the generator's, the parameters. */
+enum tm_status seq_generate(struct tm_doc *doc, const struct tm_generator *g,
+                            const struct tm_generation *how, const int32_t *ids, size_t n,
+                            struct tm_seq *ret, struct tm_err *err);
+/* Where to cut a text in two that is too long: after the clause nearest to its middle, else at the
+ * nearest blank (s[cut] is the blank), else between characters; 0: nowhere. */
+size_t text_cut(const char *s, size_t n);
 
 /* --- result.c --- */
 
@@ -39,6 +47,33 @@ enum tm_status task_finish(struct tm_doc *doc, struct tm_task_run *run, struct j
                            struct tm_err *err);
 /* x to six decimals, as scores are written. */
 double task_round(double x);
+
+/* --- rank.c --- */
+
+/* How much each sentence says of the text, without a model: how near its words lie to those of all
+ * sentences, and how early it stands (news puts what matters first). worth: (n_sentences), 0 for
+ * headings and sentences of a few words. */
+void rank_sentences(const struct tm_doc *doc, double *ret_worth);
+
+/* --- abstract.c: the summary of models that generate --- */
+
+enum tm_status abstract_open(struct tm_task *t, struct tm_err *err);
+void abstract_close(struct tm_task *t);
+enum tm_status abstract_plan(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                             struct tm_encoding *enc, struct tm_err *err);
+enum tm_status abstract_next(const struct tm_task *t, struct tm_doc *doc, struct tm_task_run *run,
+                             struct tm_encoding *enc, struct tm_err *err);
+
+/* --- summary.c --- */
+
+/* {text, style: "extractive", method, sentences_used, chunks, coverage, truncated} of the sentences
+ * i with used[i] set; NULL: no memory. */
+struct json_t *summary_extract(const struct tm_doc *doc, const bool *used, const char *method,
+                               int chunks);
+/* The document's own text as its summary. */
+enum tm_status summary_whole(struct tm_doc *doc, struct tm_task_run *run, struct tm_err *err);
+/* Words between blanks. */
+uint32_t summary_words(const char *s, size_t n);
 
 /* --- languages.c --- */
 

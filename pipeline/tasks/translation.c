@@ -113,23 +113,6 @@ static enum tm_status add_segment(struct tm_doc *doc, struct state *st, const ch
     return TM_OK;
 }
 
-/* Where to cut text in two: after the clause nearest to its middle, else at the blank nearest; 0:
- * nowhere. */
-static size_t cut_at(const char *s, size_t n)
-{
-    size_t best = 0, best_gap = SIZE_MAX;
-    for (int clauses = 1; clauses >= 0 && best == 0; clauses--)
-        for (size_t i = 1; i + 1 < n; i++) {
-            size_t gap = i > n / 2 ? i - n / 2 : n / 2 - i;
-            bool here = s[i] == ' ' && (!clauses || strchr(",;:", s[i - 1]) != NULL);
-            if (here && gap < best_gap && (!clauses || gap < n / 3)) {
-                best = i;
-                best_gap = gap;
-            }
-        }
-    return best;
-}
-
 /* Segments of one sentence: it, or its parts. */
 static enum tm_status add_text(const struct tm_task *t, struct tm_doc *doc, struct state *st,
                                const char *s, size_t n, uint32_t cp, struct tm_encoding *enc,
@@ -142,12 +125,12 @@ static enum tm_status add_text(const struct tm_task *t, struct tm_doc *doc, stru
     enum tm_status status = copied || same ? TM_OK : encode(t, s, n, enc, err);
     if (status != TM_OK)
         return status;
-    size_t cut = !copied && !same && (int64_t)enc->n > most ? cut_at(s, n) : 0;
+    size_t cut = !copied && !same && (int64_t)enc->n > most ? text_cut(s, n) : 0;
     if (cut > 0) {
-        uint32_t after = cp + (uint32_t)tm_utf8_count(s, cut + 1);
+        size_t rest = cut + (s[cut] == ' ');
+        uint32_t after = cp + (uint32_t)tm_utf8_count(s, rest);
         status = add_text(t, doc, st, s, cut, cp, enc, err);
-        return status != TM_OK ? status
-                               : add_text(t, doc, st, s + cut + 1, n - cut - 1, after, enc, err);
+        return status != TM_OK ? status : add_text(t, doc, st, s + rest, n - rest, after, enc, err);
     }
     status = add_segment(doc, st, s, n, cp, &segment, err);
     if (status == TM_OK && same)
@@ -201,14 +184,10 @@ static enum tm_status plan(const struct tm_task *t, struct tm_doc *doc, struct t
         if (seg->seq < 0)
             continue;
         s = encode(t, seg->src, seg->n, enc, err);
-        int32_t *ids = s == TM_OK ? tm_arena_array(doc->arena, enc->n, sizeof *ids) : NULL;
-        if (ids == NULL)
-            return s != TM_OK ? s : tm_err_set(err, TM_NOMEM, "a segment of %zu tokens", enc->n);
-        memcpy(ids, enc->ids, enc->n * sizeof *ids);
-        struct tm_seq *q = &run->seqs[run->n_seqs];
-        *q = (struct tm_seq){.ids = ids, .n_ids = (int32_t)enc->n, .generation = &self->params};
+        if (s == TM_OK)
+            s = seq_generate(doc, self->generator, &self->params, enc->ids, enc->n,
+                             &run->seqs[run->n_seqs], err);
         seg->seq = (int32_t)run->n_seqs++;
-        s = tm_generator_prepare(self->generator, doc->arena, q, err);
     }
     /* Nothing to translate: the answer is there at once. */
     return s == TM_OK && run->n_seqs == 0 ? t->ops->next(t, doc, run, enc, err) : s;

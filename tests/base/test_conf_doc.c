@@ -58,6 +58,8 @@ static void check_node(json_t *node, const struct tm_conf_key *key)
         assert_int_equal(json_integer_value(json_object_get(node, "minimum")), key->lo);
         assert_int_equal(json_integer_value(json_object_get(node, "maximum")), key->hi);
         assert_int_equal(json_integer_value(def), strtoll(key->def, NULL, 10));
+    } else if (key->type == TM_CONF_REAL) {
+        assert_true(json_number_value(def) == strtod(key->def, NULL));
     } else if (key->type == TM_CONF_BOOL) {
         assert_int_equal(json_is_true(def), strcmp(key->def, "true") == 0);
         assert_true(json_is_boolean(def));

@@ -46,6 +46,16 @@ struct producer {
 static void *produce(void *arg)
 {
     struct producer *p = arg;
+    if (p->number % 2 == 1) { /* more at once than the queue holds */
+        for (size_t i = 0; i < EACH;) {
+            void *items[2 * CAPACITY];
+            size_t n = 0;
+            for (; n < 2 * CAPACITY && i < EACH; n++, i++)
+                items[n] = &p->sh->seen[p->number * EACH + i];
+            p->pushed += tm_queue_push_batch(p->sh->q, items, n);
+        }
+        return NULL;
+    }
     for (size_t i = 0; i < EACH; i++) {
         void *item = &p->sh->seen[p->number * EACH + i];
         if (tm_queue_push(p->sh->q, &item) == TM_OK && item == NULL)
@@ -137,6 +147,7 @@ static void close_lets_drain_and_refuses_more(void **unused)
     tm_queue_close(q);
     assert_int_equal(tm_queue_push(q, &second), TM_CLOSED);
     assert_int_equal(tm_queue_try_push(q, &second), TM_CLOSED);
+    assert_int_equal(tm_queue_push_batch(q, &second, 1), 0);
     assert_ptr_equal(second, &b);
     assert_false(tm_queue_done(q)); /* one is still inside */
     assert_int_equal(tm_queue_pop_batch(q, out, 4, UINT_MAX), 1);

@@ -2,9 +2,12 @@
 #include "helper.h"
 
 #include "abbreviations.h"
+#include "sentences.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <unicode/ubrk.h>
+#include <unicode/utext.h>
 
 struct expect {
     const char *lang, *marked;
@@ -164,6 +167,37 @@ static void test_lists(void **state)
     assert_true(tm_abbreviation_ordinal("März", 5) && tm_abbreviation_ordinal("Jänner", 7));
 }
 
+/* Lines of ASCII are split without ICU, and as ICU does. */
+static void test_ascii(void **state)
+{
+    (void)state;
+    static const char signs[] = "aabzABZ019 \t  ...!?,-:;\"'()[]{}@#$%&*+/<=>\\^_`|~";
+    UErrorCode code = U_ZERO_ERROR;
+    UBreakIterator *it = ubrk_open(UBRK_SENTENCE, "en", NULL, 0, &code);
+    UText *text = NULL;
+    uint32_t random = 1;
+    for (int round = 0; round < 20000; round++) {
+        char line[41] = "";
+        size_t n = 1 + (size_t)round % 40;
+        for (size_t i = 0; i < n; i++) {
+            random = random * 1664525 + 1013904223;
+            line[i] = signs[(random >> 16) % (sizeof signs - 1)];
+        }
+        text = utext_openUTF8(text, line, (int64_t)n, &code);
+        ubrk_setUText(it, text, &code);
+        assert_true(U_SUCCESS(code));
+        size_t at = 0;
+        for (int32_t wanted; (wanted = ubrk_next(it)) != UBRK_DONE;) {
+            at = tm_sentences_next_ascii(line, n, at);
+            if (at != (size_t)wanted)
+                fail_msg("\"%s\": %zu instead of %d", line, at, (int)wanted);
+        }
+        assert_int_equal(at, n);
+    }
+    utext_close(text);
+    ubrk_close(it);
+}
+
 static int setup(void **state)
 {
     static struct cleaning c;
@@ -181,10 +215,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cases),
-        cmocka_unit_test(test_lines),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_cases), cmocka_unit_test(test_lines), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_lists), cmocka_unit_test(test_ascii),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -5,9 +5,9 @@
  *
  * Each folder holds a model (an adapter: its base model in base/) and golden.jsonl, one sequence a
  * line: {"ids", "n_first", "skip", "out"}, or generate.jsonl with {"ids", "decoder_ids", "options",
- * "sequences", "sequences_scores"} (generation.c). Without --device every backend of this machine
- * is tried. Prints the worst error of each folder and backend; 1 if one is past the tolerance or a
- * label differs. make_goldens.py made the folders. */
+ * "sequences", "sequences_scores"} (generation.c), and may hold layers.jsonl (layers.c). Without
+ * --device every backend of this machine is tried. Prints the worst error of each folder and
+ * backend; 1 if one is past the tolerance or a label differs. make_goldens.py made the folders. */
 #include "conformance.h"
 
 #include <dirent.h>
@@ -178,6 +178,13 @@ static bool compare(const struct tm_engine *e, const char *folder, const char *d
     return ok;
 }
 
+static bool has_layers(const char *folder)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/layers.jsonl", folder);
+    return access(path, F_OK) == 0;
+}
+
 static bool run_folder(const char *folder, const char *device)
 {
     static struct golden cases[CASES_MOST];
@@ -192,10 +199,11 @@ static bool run_folder(const char *folder, const char *device)
         printf("%-40s %-7s %s\n", folder, device, err.text);
         return false;
     }
+    bool layers = !has_layers(folder) || run_layers(e, folder, device);
     if (tm_engine_info(e)->head == TM_HEAD_GENERATE) {
         bool same = run_generation(e, folder, device);
         tm_engine_close(e);
-        return same;
+        return same && layers;
     }
     int n = read_golden(folder, cases);
     run_all(e, cases, n);
@@ -207,7 +215,7 @@ static bool run_folder(const char *folder, const char *device)
         free(cases[i].got);
     }
     tm_engine_close(e);
-    return ok;
+    return ok && layers;
 }
 
 /* Whether this machine and build have a backend does not depend on the model. */

@@ -1,4 +1,5 @@
-/* Between conformance.c, which runs folders of numbers, and generation.c, which runs generators. */
+/* Between conformance.c, which runs folders of numbers, generation.c, which runs generators, and
+ * layers.c, which looks inside. */
 #ifndef CONFORMANCE_H
 #define CONFORMANCE_H
 
@@ -10,5 +11,7 @@
 void die(const char *what, const struct tm_err *err);
 /* Every line of folder/generate.jsonl: ids must be the same, scores within the tolerance. */
 bool run_generation(struct tm_engine *e, const char *folder, const char *device);
+/* Every line of folder/layers.jsonl: the outputs of all layers within the tolerance. For a CPU. */
+bool run_layers(struct tm_engine *e, const char *folder, const char *device);
 
 #endif

@@ -19,21 +19,25 @@ class Narrow(Exception):
     """Two candidates were too close."""
 
 
-def check_gaps(scores, first, k):
-    """Those of rank first … k and the next one must be apart; what is ruled out does not count."""
-    best = scores.flatten().topk(min(k + 1, scores.numel())).values[first:]
+def check_gaps(scores, first, last):
+    """Those of rank first to last and the next one must be apart; what is ruled out does not count."""
+    best = scores.flatten().topk(min(last + 2, scores.numel())).values[first:]
     best = best[best > -1e8]
     if best.numel() > 1 and float((best[:-1] - best[1:]).min()) < MARGIN:
         raise Narrow
 
 
-def watched(model):
+def watched(model, eos):
     """Raises Narrow when a choice is close: on every step's candidates, before they are chosen."""
     candidates = type(model)._get_top_k_continuations
 
     def checked(accumulated_log_probs, **rest):
-        # Which beams go on and which ends count is decided from the last beam's rank on.
-        check_gaps(accumulated_log_probs, rest["num_beams"] - 1, rest["beams_to_keep"])
+        # Which beams go on and which ends count is decided between the last beam's rank and that of
+        # the last that goes on, which as many do as there are beams.
+        beams, vocab = rest["num_beams"], rest["vocab_size"]
+        ranks = accumulated_log_probs.flatten().topk(rest["beams_to_keep"]).indices % vocab
+        going = [i for i, token in enumerate(ranks.tolist()) if token not in eos][:beams]
+        check_gaps(accumulated_log_probs, beams - 1, max(beams - 1, going[-1]))
         return candidates(model, accumulated_log_probs=accumulated_log_probs, **rest)
     model._get_top_k_continuations = checked
 
@@ -46,15 +50,14 @@ def one(model, ids, decoder_ids, options):
     config = model.generation_config
     if options.get("num_beams", config.num_beams) == 1:
         for scores in out.scores:
-            check_gaps(scores[0], 0, 1)
+            check_gaps(scores[0], 0, 0)
     elif len(out.sequences) > 1:
-        check_gaps(out.sequences_scores, 0, len(out.sequences))
+        check_gaps(out.sequences_scores, 0, len(out.sequences) - 1)
     return out
 
 
 def strip(sequence, prompt, eos):
     """Without the padding behind the first eos that was generated."""
-    eos = eos if isinstance(eos, list) else [eos]
     for i in range(prompt, len(sequence)):
         if sequence[i] in eos:
             return sequence[:i + 1]
@@ -62,8 +65,9 @@ def strip(sequence, prompt, eos):
 
 
 def answers(model, cases, vocab, generator):
-    watched(model)
-    lines = []
+    config, lines = model.generation_config, []
+    eos = config.eos_token_id if isinstance(config.eos_token_id, list) else [config.eos_token_id]
+    watched(model, eos)
     for length, decoder_ids, options in cases:
         for _ in range(TRIES):
             ids = torch.randint(5, vocab, (length,), generator=generator).tolist()
@@ -74,11 +78,10 @@ def answers(model, cases, vocab, generator):
                 continue
         else:
             raise ArithmeticError(f"no clear answer with {options}")
-        config = model.generation_config
         prompt = (len(ids) if not model.config.is_encoder_decoder else
                   len(decoder_ids) if decoder_ids else 1)
         line = {"ids": ids, "options": options, "sequences": [
-            strip(s, prompt, config.eos_token_id) for s in out.sequences.tolist()]}
+            strip(s, prompt, eos) for s in out.sequences.tolist()]}
         if decoder_ids is not None:
             line["decoder_ids"] = decoder_ids
         if out.get("sequences_scores") is not None:
@@ -106,7 +109,8 @@ OPTIONS = (
     {**BEAMS, "encoder_no_repeat_ngram_size": 1},
     {**BEAMS, "repetition_penalty": 1.4},
     {"max_length": 24, "repetition_penalty": 1.4},
-    {"max_length": 24, "encoder_repetition_penalty": 1.5},
+    # The reference penalises the first beam alone: its list of sources is not as long as its beams.
+    {"max_length": 24, "encoder_repetition_penalty": 1.5, "num_beams": 1},
     {**BEAMS, "min_length": 18},
     {**BEAMS, "min_new_tokens": 9, "max_new_tokens": 14},
     {"max_new_tokens": 1},

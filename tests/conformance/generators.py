@@ -8,6 +8,7 @@ import dataclasses
 import itertools
 
 import generation
+import layers
 import torch
 import transformers
 from random_models import liven, randomise, write_model
@@ -48,6 +49,7 @@ class Row:
     own: dict | None = None
     lines: tuple = ()  # (length, decoder_ids, options) beyond what all are asked
     every_option: bool = False  # in what is committed, too
+    layers: bool = False  # likewise every layer's output
     seed: int = 1
     eos_bias: float = 2.0
     gain: float = 1.0  # of the last norm: T5's tied output divides by sqrt(d_model)
@@ -56,7 +58,7 @@ class Row:
 
 LENGTHS = (1, 2, 7, 19, 33, POSITIONS)
 ROWS = [
-    Row("bart", "Bart", config=BART, every_option=True),
+    Row("bart", "Bart", config=BART, every_option=True, layers=True),
     Row("bart-cnn", "Bart", config=dict(BART, scale_embedding=True, activation_function="relu"),
         own=CNN, seed=5, lines=(
         *((n, None, {}) for n in LENGTHS),
@@ -68,7 +70,7 @@ ROWS = [
     Row("mbart", "MBart", config=dict(BART, scale_embedding=True),
         lines=((9, None, {"decoder_start_token_id": 125}),
                (9, None, {"decoder_start_token_id": 125, "num_beams": 4}),
-               (9, None, {"forced_bos_token_id": 126, "num_beams": 5, "max_length": 30}))),
+               (9, None, {"forced_bos_token_id": 126, "num_beams": 5, "max_length": 30})), layers=True),
     Row("pegasus", "Pegasus", config=dict(
         BART, scale_embedding=True, activation_function="relu", pad_token_id=0, eos_token_id=1,
         decoder_start_token_id=0, bos_token_id=None),
@@ -76,7 +78,7 @@ ROWS = [
                  num_beams=8, length_penalty=0.6, max_length=24), lines=((12, None, {}),)),
     Row("marian", "Marian", "MTModel", dict(
         BART, pad_token_id=PAD, eos_token_id=0, decoder_start_token_id=PAD, bos_token_id=None,
-        scale_embedding=True, activation_function="swish"), OPUS, lines=((12, None, {}),)),
+        scale_embedding=True, activation_function="swish"), OPUS, lines=((12, None, {}),), layers=True),
     Row("marian-split", "Marian", "MTModel", dict(
         BART, pad_token_id=PAD, eos_token_id=0, decoder_start_token_id=PAD, bos_token_id=None,
         decoder_vocab_size=VOCAB, share_encoder_decoder_embeddings=False,
@@ -89,13 +91,13 @@ ROWS = [
         {k: v for k, v in BART.items() if k != "max_position_embeddings"},
         max_encoder_position_embeddings=POSITIONS, max_decoder_position_embeddings=40,
         attention_window=[4, 8])),
-    Row("t5-generate", "T5", config=T5, own=T5_OWN, gain=4),
+    Row("t5-generate", "T5", config=T5, own=T5_OWN, gain=4, layers=True),
     Row("t5-v1.1-generate", "T5", config=dict(T5, feed_forward_proj="gated-gelu",
                                               tie_word_embeddings=False), own=T5_OWN),
     Row("mt5-generate", "MT5", config=dict(T5, tie_word_embeddings=False), own=T5_OWN),
     Row("umt5-generate", "UMT5", config=T5, own=T5_OWN, gain=4),
-    Row("gpt2-generate", "GPT2", "LMHeadModel", dict(GPT2, n_inner=37), DECODER_OWN),
-    Row("llama-generate", "Llama", "ForCausalLM", LLAMA, DECODER_OWN),
+    Row("gpt2-generate", "GPT2", "LMHeadModel", dict(GPT2, n_inner=37), DECODER_OWN, layers=True),
+    Row("llama-generate", "Llama", "ForCausalLM", LLAMA, DECODER_OWN, layers=True),
     Row("mistral-generate", "Mistral", "ForCausalLM", dict(LLAMA, sliding_window=8), DECODER_OWN),
     Row("qwen2-generate", "Qwen2", "ForCausalLM", dict(LLAMA, tie_word_embeddings=True),
         DECODER_OWN),
@@ -108,7 +110,7 @@ ROWS = [
         LLAMA, head_dim=12, num_hidden_layers=3, sliding_window=4, query_pre_attn_scalar=20,
         layer_types=["sliding_attention", "full_attention", "sliding_attention"],
         rope_theta=5000.0, rope_local_base_freq=100.0), DECODER_OWN,
-        config_class="Gemma3TextConfig"),
+        config_class="Gemma3TextConfig", layers=True),
 ]
 
 
@@ -176,3 +178,5 @@ def write(folder, row, everything):
         model = type(model).from_pretrained(folder, attn_implementation="eager").float().eval()
     asked = questions(row, model.config, everything)
     generation.write(folder, generation.answers(model, asked, VOCAB, generator))
+    if everything or row.layers:
+        layers.write(folder, model, (1, 3, 20) if everything else (3,), VOCAB, generator)

@@ -19,6 +19,7 @@ import shutil
 import sys
 
 import generators
+import layers
 import torch
 import transformers
 from random_models import flat, randomise, write_config, write_model
@@ -156,7 +157,8 @@ def make_model(prefix, head, seed, **keys):
 
 @named
 def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, eos=None, rename=lambda n: n,
-         extra=None, shards=1, flat_row=False, gelu_edge=False, **keys):
+         extra=None, shards=1, flat_row=False, gelu_edge=False, inside=False, **keys):
+    """inside: every layer's output, too."""
     model = make_model(prefix, head, len(name) * 7919 + sum(name.encode()), **keys)
     types = prefix in TYPED and model.config.type_vocab_size > 1
     folder = OUT / name
@@ -175,6 +177,10 @@ def case(name, prefix, head, *, lengths=LENGTHS, pads=None, pair=False, eos=None
     seqs, answers = until_clear(make)
     write_model(folder, model, rename, extra, shards)
     write_golden(folder, seqs, answers)
+    every_row = head in ("token", "span", "embedding")  # others drop rows in the last layer
+    if inside or (ARGS.all_into and every_row):
+        layers.write(folder, model, (3, 20) if ARGS.all_into else (3,), model.config.vocab_size,
+                     torch.Generator().manual_seed(3))
 
 
 # ---- sentence-transformers: pooling, dense and normalise as its modules define them ----
@@ -308,7 +314,7 @@ MODERN = dict(hidden_size=32, num_attention_heads=2, num_hidden_layers=4, interm
 
 def encoders():
 
-    case("bert", "Bert", "embedding", gelu_edge=True, **SMALL)
+    case("bert", "Bert", "embedding", gelu_edge=True, inside=True, **SMALL)
     case("bert-sequence", "Bert", "sequence", pair=True, flat_row=True, **ODD, **labels(3))
     case("bert-multi-label", "Bert", "sequence", hidden_act="relu", type_vocab_size=3,
          problem_type="multi_label_classification", **TIGHT, **SMALL, **labels(5))
@@ -340,7 +346,7 @@ def encoders():
     case("camembert-token", "Camembert", "token", pads=1, type_vocab_size=1, **TIGHT, **SMALL, **labels(3))
 
     biases = dict(attention_bias=True, mlp_bias=True, norm_bias=True, classifier_bias=True)
-    case("modernbert", "ModernBert", "embedding", **TIGHT, **MODERN)
+    case("modernbert", "ModernBert", "embedding", inside=True, **TIGHT, **MODERN)
     case("modernbert-sequence", "ModernBert", "sequence", **TIGHT, **MODERN, **labels(3))
     case("modernbert-sequence-mean", "ModernBert", "sequence", classifier_pooling="mean",
          classifier_activation="silu", **MODERN, **biases, **labels(3))
@@ -379,7 +385,7 @@ def narrow_and_relative():
     case("deberta-span", "Deberta", "span", relative_attention=False, pos_att_type=None, **TINY)
     v2 = dict(position_buckets=16, norm_rel_ebd="layer_norm", position_biased_input=False,
               share_att_key=True, pos_att_type=["p2c", "c2p"], **deberta)
-    case("deberta-v2", "DebertaV2", "embedding", **v2)
+    case("deberta-v2", "DebertaV2", "embedding", inside=True, **v2)
     case("deberta-v2-sequence", "DebertaV2", "sequence", pair=True, conv_kernel_size=3,
          conv_act="gelu", pooler_hidden_act="gelu", type_vocab_size=3,
          **{**v2, "max_relative_positions": 50}, **labels(3))

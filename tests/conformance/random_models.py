@@ -77,5 +77,5 @@ def write_config(folder, config):
     (folder / "config.json").write_text(json.dumps(text, indent=1, sort_keys=True) + "\n")
 
 
-def flat(t):
-    return [float(f"{x:.8g}") for x in t.flatten().tolist()]
+def flat(t, digits=8):
+    return [float(f"{x:.{digits}g}") for x in t.flatten().tolist()]

@@ -55,7 +55,9 @@ class Box:
     def put(self, name, data):
         path = self.spool / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        part = path.with_name(f".{path.name[:200]}.part")  # renamed when whole: settle_ms is 0
+        part.write_bytes(data if isinstance(data, bytes) else data.encode())
+        part.rename(path)
         return path
 
     def once(self, **how):

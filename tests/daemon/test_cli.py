@@ -4,7 +4,7 @@ import math
 import shutil
 import struct
 
-from harness import NOINPUT, OK, USAGE, Case, embedder, main, run
+from harness import DATA, GOLDENS, NOINPUT, OK, USAGE, Case, embedder, main, run
 
 VERBS = ["run", "once", "check", "extract", "tokenize", "infer", "models", "config", "version", "completion"]
 
@@ -142,6 +142,16 @@ class Models(Case):
         for wrong in ("0", "9-3", "a-b", "5-100000", "-"):
             done = self.expect(run(*args, "--source-tokens=" + wrong), USAGE)
             self.assertIn("--source-tokens takes a length or a range", done.err)
+        self.expect(run(*args, "--new-tokens", "3"), USAGE)
+
+    def test_bench_of_a_generator(self):
+        model = GOLDENS / "bart"
+        args = ["models", "bench", "-m", model, "--json", "--sequences", "6", "--source-tokens", "3-9",
+                "--new-tokens", "7", "--num-beams", "2", "--precision", "int8"]
+        facts = json.loads(self.expect(run(*args), OK).out)
+        self.assertEqual(facts["precision"], "int8")
+        self.assertAlmostEqual(facts["tokens_per_s"] / facts["sequences_per_s"], 7, places=1)
+        self.expect(run(*args, "--new-tokens", "100000"), DATA)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 /* Fuzz target: what is done to text by itself: charsets guessed, languages told, misreadings
- * mended. */
+ * mended, personal data found. */
 #include "charset.h"
 #include "lang.h"
 #include "mojibake.h"
+#include "pii.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -19,6 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size_t n = tm_lang_detect(d.text, d.len, g);
         tm_assert(n <= TM_LANG_GUESSES && (n == 0 || (g[0].score > 0 && g[0].score <= 1)));
         tm_lang_fitness(d.text, d.len);
+        const struct tm_redaction mask = {.types = (1u << TM_PII_COUNT) - 1,
+                                          .operator= TM_PII_MASK };
+        tm_redaction_copy(&mask, d.text, d.len, &mended);
+        tm_assert(mended.failed || tm_utf8_valid(mended.data, mended.len) == mended.len);
         if (tm_mojibake_mend(d.text, d.len, &mended, &scratch))
             tm_assert(tm_utf8_valid(mended.data, mended.len) == mended.len);
     }

@@ -86,6 +86,36 @@ static void failed_documents_are_dead_letters(void **state)
     assert_int_equal(t->fake.troubles, 7 * 15); /* each is told of once */
 }
 
+/* Three texts in turn; some fail before anybody can be their duplicate. */
+static void say_the_same(struct fake *f, struct tm_doc *doc)
+{
+    static const char *const texts[] = {"one two three four five six",
+                                        "seven eight nine ten eleven", "red green blue"};
+    fail_some(f, doc);
+    doc->text = texts[doc->rec.seq % 3];
+    doc->text_len = strlen(doc->text);
+    doc->id = doc->rec.lane_name;
+}
+
+static void duplicates_come_out_in_order_too(void **state)
+{
+    static const char *const policies[] = {"keep", "skip"};
+    for (size_t i = 0; i < TM_COUNTOF(policies); i++) {
+        struct run *t = *state;
+        free(t->conf.dedup_policy);
+        t->conf.dedup_policy = strdup(policies[i]);
+        t->conf.limits_documents = 64;
+        memset(t->fake.lane, 0, sizeof t->fake.lane);
+        t->fake.dead = t->fake.delivers_done = 0;
+        t->fake.on_clean = say_the_same;
+        t->fake.delivers[0] = TM_STORED;
+        t->fake.delivers[1] = TM_UNKNOWN; /* what was in flight comes again */
+        t->fake.n_delivers = 2;
+        assert_int_equal(run(t, &fake_parts), TM_OK);
+        assert_all_delivered(t, 7 * 15);
+    }
+}
+
 static void empty_source_ends_at_once(void **state)
 {
     struct run *t = *state;
@@ -306,6 +336,7 @@ int main(void)
         RUN(all_come_out_in_order),
         RUN(without_tasks_infer_is_passed_over),
         RUN(failed_documents_are_dead_letters),
+        RUN(duplicates_come_out_in_order_too),
         RUN(empty_source_ends_at_once),
         RUN(a_sink_that_is_not_ready_is_asked_again),
         RUN(an_aborted_release_comes_again),

@@ -151,9 +151,9 @@ static const char full_tail[] =
     "\"cleaning\":{\"method\":\"landmark\",\"confidence\":0.75,\"chars_in\":100,\"chars_out\":20,"
     "\"encoding\":\"utf-8\",\"encoding_source\":\"bom\",\"replaced_chars\":1,"
     "\"removed\":[{\"rule\":\"aside\",\"count\":2},{\"rule\":\"share_bar\",\"count\":1}],"
-    "\"flags\":[\"bidi_controls\"]},\"models\":{},\"timing_ms\":T,\"usage\":{\"tokens_in\":0,"
-    "\"tokens_out\":0},"
+    "\"flags\":[\"bidi_controls\"]},\"models\":{},"
     "\"warnings\":[{\"code\":\"W_X\",\"stage\":\"clean\",\"message\":\"careful\"}],\"errors\":[],"
+    "\"timing_ms\":T,\"usage\":{\"tokens_in\":0,\"tokens_out\":0},"
     "\"meta\":{\"k\":1}}";
 
 static void the_line_is_as_documented(void **state)

@@ -20,8 +20,11 @@ struct bench {
 /* A vocabulary of these tokens, NULL-ended, in this order from id 3 on. */
 static void open_bench(struct bench *b, const char *const *tokens)
 {
-    fake_models[0] = (struct fake_model){
-        .name = "m", .info = {.head = TM_HEAD_GENERATE, .vocab_size = SIZE, .generation = &plain}};
+    fake_models[0] = (struct fake_model){.name = "m",
+                                         .info = {.head = TM_HEAD_GENERATE,
+                                                  .vocab_size = SIZE,
+                                                  .output_size = SIZE,
+                                                  .generation = &plain}};
     for (; *tokens != NULL; tokens++)
         fake_word_id(*tokens);
     *b = (struct bench){.engine = NULL};

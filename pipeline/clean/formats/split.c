@@ -3,6 +3,7 @@
  * sources and by `extract`, on any thread. */
 #include "split.h"
 #include "charset.h"
+#include "tm_json_tree.h"
 #include "tm_pipeline.h"
 
 #include <stdlib.h>
@@ -66,7 +67,7 @@ bool tm_split_looks(const char *data, size_t len)
 static bool split_json(const char *s, size_t n, json_t *records, struct tm_err *err)
 {
     json_error_t at;
-    json_t *root = json_loadb(s, n, JSON_ALLOW_NUL, &at);
+    json_t *root = tm_json_tree(s, n, &at);
     if (root == NULL) {
         tm_err_set(err, TM_BADINPUT, "not valid JSON at %d:%d: %s", at.line, at.column, at.text);
         return false;

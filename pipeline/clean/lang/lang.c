@@ -22,13 +22,15 @@ __asm__(".section .rodata\n"
 extern const unsigned char tm_lang_table[], tm_lang_table_end[];
 
 enum {
-    SAMPLE = 8192, /* bytes that are looked at */
-    WORD = 40,     /* letters of a word that are looked at */
-    ORDER = 5,     /* letters of the longest n-gram */
-    WIDTH = 64,    /* most languages of a group */
-    UNKNOWN = 127, /* a row's largest value */
-    SCALE = 16,    /* of the rows: per unit of the natural logarithm */
-    OVERLAP = 4,   /* about how many n-grams say the same thing */
+    SAMPLE = 8192,               /* bytes that are looked at */
+    SLICE = 256,                 /* of them at a time, from all over the sample */
+    WORD = 40,                   /* letters of a word that are looked at */
+    ORDER = 5,                   /* letters of the longest n-gram */
+    WIDTH = 64,                  /* most languages of a group */
+    UNKNOWN = 127,               /* a row's largest value */
+    SCALE = 16,                  /* of the rows: per unit of the natural logarithm */
+    OVERLAP = 4,                 /* about how many n-grams say the same thing */
+    SURE = 16 * SCALE * OVERLAP, /* a lead with which no more of the text is looked at */
 };
 static const double least_score = 0.3;
 
@@ -141,6 +143,8 @@ struct counter {
 
 static const struct range *find_range(uint32_t cp)
 {
+    if (cp < 0x80)
+        return (cp | 32) - 'a' < 26 ? &ranges[cp >= 'a'] : NULL;
     size_t lo = 0, hi = TM_COUNTOF(ranges);
     while (lo < hi) {
         size_t mid = (lo + hi) / 2;
@@ -258,22 +262,64 @@ static size_t rank(const struct counter *c, unsigned script,
     return c->hits[script] == 0 || out[0].score < least_score ? 0 : n;
 }
 
+/* The script with most letters; GROUPS: none of those with several languages. */
+static unsigned main_script(const struct counter *c)
+{
+    unsigned best = GROUPS;
+    for (unsigned i = 0; i < GROUPS; i++)
+        if (c->letters[i] > (best == GROUPS ? 0 : c->letters[best]))
+            best = i;
+    return best;
+}
+
+static bool is_sure(const struct counter *c)
+{
+    unsigned script = main_script(c);
+    if (script == GROUPS)
+        return false;
+    uint32_t least = UINT32_MAX, second = UINT32_MAX;
+    for (uint32_t i = 0; i < c->groups[script].langs; i++) {
+        uint32_t sum = c->sums[script][i];
+        second = TM_MIN(second, TM_MAX(sum, least));
+        least = TM_MIN(least, sum);
+    }
+    return second != UINT32_MAX && second - least > SURE;
+}
+
+/* Slices in an order that goes over all of the text again and again, finer each time, so that it
+ * may end as soon as the answer is sure: the first bits of a slice's number are turned round. */
+static void count_slices(struct counter *c, const char *text, size_t len)
+{
+    size_t bits = 0, seen = 0;
+    while (((size_t)SLICE << bits) < len)
+        bits++;
+    for (size_t i = 0; i < (size_t)1 << bits; i++) {
+        size_t at = 0;
+        for (size_t k = 0; k < bits; k++)
+            at |= (i >> k & 1) << (bits - 1 - k);
+        at *= SLICE;
+        if (at >= len)
+            continue;
+        size_t end = TM_MIN(at + SLICE, len);
+        while (at < end && ((unsigned char)text[at] & 0xc0) == 0x80)
+            at++;
+        count(c, text + at, end - at);
+        if (++seen >= 2 && is_sure(c))
+            return;
+    }
+}
+
 size_t tm_lang_detect(const char *text, size_t len, struct tm_lang_guess out[TM_LANG_GUESSES])
 {
     struct counter c = {0};
     for (size_t i = 0; i < GROUPS; i++)
         c.groups[i] = find_group(i);
-    count(&c, text, TM_MIN(len, (size_t)SAMPLE));
+    count_slices(&c, text, TM_MIN(len, (size_t)SAMPLE));
     /* A letter of these says as much as several of an alphabet. */
-    uint32_t east = 3 * (c.letters[HAN] + c.letters[KANA] + c.letters[HANGUL]), most = 0;
-    unsigned best = GROUPS;
+    uint32_t east = 3 * (c.letters[HAN] + c.letters[KANA] + c.letters[HANGUL]);
+    unsigned best = main_script(&c);
+    uint32_t most = best == GROUPS ? 0 : c.letters[best];
     const char *single = NULL;
-    for (unsigned i = 0; i < GROUPS; i++) {
-        if (c.letters[i] > most) {
-            most = c.letters[i];
-            best = i;
-        }
-    }
     for (size_t i = 0; i < TM_COUNTOF(ranges); i++) {
         if (c.single_letters[i] > most) {
             most = c.single_letters[i];
