@@ -218,9 +218,10 @@ static int checks(int argc, char **argv)
         run(#op, check_##op, seed);
     TM_OPS(X)
     X(tensor_cores)
-    X(halves) X(tiles)
+    X(halves)
+    X(tiles)
 #undef X
-        printf("%d failures\n", failed);
+    printf("%d failures\n", failed);
     return failed == 0 ? 0 : 1;
 }
 
