@@ -127,7 +127,7 @@
       "($CREDENTIALS_DIRECTORY) is taken first")                                                   \
     X("kafka.properties", kafka_properties, MAP, "", 0, 0, "", "",                                 \
       "Further properties of librdkafka by its own names, for all connections")                    \
-    X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu", "", "Where models run")      \
+    X("engine.device", engine_device, ENUM, "auto", 0, 0, "auto|cpu|cuda", "", "Where models run") \
     X("engine.precision", engine_precision, ENUM, "auto", 0, 0, "auto|float32|bf16|int8", "",      \
       "Arithmetic of models; auto: float32, or bf16 where the processor is faster with it")        \
     X("engine.threads", engine_threads, INT, "0", 0, 1024, "", "threads",                          \
@@ -253,7 +253,7 @@
     X("handle_impossible_answer", handle_impossible_answer, BOOL, "false", 0, 0, "", "",           \
       "answers: none where the model holds that more likely than any")                             \
     X("name", name, STR, "", 0, 0, "", "", "generation: name of the result")                       \
-    X("template", template, STR, "{{ text }}", 0, 0, "", "",                                       \
+    X("template", prompt, STR, "{{ text }}", 0, 0, "", "",                                         \
       "generation: the prompt, a Jinja template over title, text, language, source, url, id and "  \
       "the envelope's prompt_vars")                                                                \
     X("system", system, STR, "", 0, 0, "", "",                                                     \

@@ -259,7 +259,7 @@ static const struct verb_option options[] = {
     {"model", 'm', "DIR", "Model folder, or a name in the model path"},
     {"task", '\0', "TASK", "Refuse a model that does not do this task"},
     {"ids", '\0', NULL, "Take arrays of ids, give logits"},
-    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
+    {"device", '\0', "DEVICE", "auto, cpu, cuda, blas (OpenBLAS) or ref (plain C)"},
     {"precision", '\0', "PRECISION", "auto, float32, bf16 or int8"},
     {"threads", '\0', "N", "Workers; 0: one a core"},
     {"aggregation-strategy", '\0', "HOW",

@@ -190,7 +190,7 @@ static enum exit_code run(const struct args *a)
 static const struct verb_option options[] = {
     {"model", 'm', "DIR", "Model folder, or a name in the model path"},
     {"json", '\0', NULL, "Print JSON"},
-    {"device", '\0', "DEVICE", "auto, cpu, blas (OpenBLAS) or ref (plain C)"},
+    {"device", '\0', "DEVICE", "auto, cpu, cuda, blas (OpenBLAS) or ref (plain C)"},
     {"precision", '\0', "PRECISION", "auto, float32, bf16 or int8"},
     {"threads", '\0', "N", "Workers; 0: one a core"},
     {"batch-tokens", '\0', "N", "inspect: memory for batches of so many tokens (2048)"},

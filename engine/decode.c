@@ -66,6 +66,8 @@ static enum tm_status allocate(struct decoder *d, const struct tm_engine *e, str
     for (int32_t i = 0; i < d->rows; i++)
         d->slots[i].entry = -1;
     enum tm_status s = guided_create(&d->guided, d->rows, e->info.output_size, err);
+    if (s == TM_OK)
+        s = rules_create(d->rows, &d->rules, err);
     return s == TM_OK ? kv_create(e, &d->kv, err) : s;
 }
 
@@ -93,6 +95,7 @@ void decoder_destroy(struct decoder *d, const struct tm_engine *e)
     if (d == NULL)
         return;
     kv_destroy(&d->kv, e);
+    rules_destroy(d->rules, e->model.backend);
     guided_destroy(&d->guided);
     if (d->memory != NULL)
         e->model.backend->dev.free(e->model.backend, d->memory);
@@ -140,7 +143,10 @@ static enum tm_status reset_slot(struct worker *w, const struct tm_engine *e, in
     int32_t one;
     const int32_t *prompt = decoding_prompt(e, seq, &one);
     int64_t at = (int64_t)slot * x->positions;
-    enum tm_status s = put(w, e, &d->decoding[slot], how, sizeof *how);
+    struct tm_decoding there = *how;
+    enum tm_status s = rules_put(d->rules, w->stream, e->model.backend, slot, &there);
+    if (s == TM_OK)
+        s = put(w, e, &d->decoding[slot], &there, sizeof there);
     if (s == TM_OK)
         s = put(w, e, &x->lengths[slot], &how->prompt, sizeof(int32_t));
     if (s == TM_OK)

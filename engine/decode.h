@@ -6,6 +6,7 @@
 #ifndef ENGINE_DECODE_H
 #define ENGINE_DECODE_H
 
+#include "rules.h"
 #include "engine.h"
 
 enum {
@@ -68,6 +69,7 @@ struct decoder {
     float mean_new;      /* ids that sequences got lately; 0: none has ended */
     bool short_of_pages; /* until the next one ends, none is admitted */
     struct kv kv;
+    struct rules *rules; /* ids that the slots' rules name */
     /* device: */
     void *memory;
     struct tm_decoded decoded;

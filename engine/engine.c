@@ -69,7 +69,12 @@ static void plan_pages(struct tm_engine *e)
     int64_t positions = e->positions, sources = e->info.encoder_decoder ? e->model.max_length : 0;
     int64_t each =
         (positions + TM_KV_PAGE - 1) / TM_KV_PAGE + (sources + TM_KV_PAGE - 1) / TM_KV_PAGE;
-    size_t most = e->limits.kv_bytes > 0 ? e->limits.kv_bytes : tm_engine_memory() / 4;
+    struct tm_backend *b = e->model.backend;
+    /* of a device three quarters of what the weights have left: activations are still to come */
+    size_t most =
+        b->dev.memory_free != NULL ? b->dev.memory_free(b) / 4 * 3 : tm_engine_memory() / 4;
+    if (e->limits.kv_bytes > 0)
+        most = e->limits.kv_bytes;
     int64_t room = (int64_t)(most / (size_t)e->limits.threads / kv_page_bytes(&e->model));
     e->pages = (int32_t)TM_MIN(TM_MAX(room, 1), e->limits.decode_rows * each);
 }
@@ -134,6 +139,8 @@ enum tm_status tm_engine_open(const char *folder, const char *base, const char *
     if (e->limits.decode_rows <= 0)
         e->limits.decode_rows = defaults.decode_rows;
     enum tm_status s = model_open(folder, base, device, precision, &e->model, err);
+    if (s == TM_OK && strcmp(e->model.device, "cuda") == 0)
+        e->limits.threads = 1; /* one thread feeds a GPU */
     if (s == TM_OK)
         s = fill_info(e, folder, err);
     if (s == TM_OK) {

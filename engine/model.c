@@ -12,37 +12,42 @@ enum { ARENA_MOST = 256 << 20 };
 
 /* ---- devices ---- */
 
-static const struct {
+static const struct device {
     const char *name;
-    uint32_t mask; /* instruction sets allowed */
-    bool blas;
+    enum { ON_CPU, ON_BLAS, ON_CUDA } kind;
+    uint32_t mask; /* of a CPU: instruction sets allowed */
 } devices[] = {
-    {"auto", UINT32_MAX, false},
-    {"cpu", UINT32_MAX, false},
-    {"ref", 0, false},
-    {"avx2", TM_ISA_AVX2, false},
-    {"avx512", TM_ISA_AVX2 | TM_ISA_AVX512, false},
-    {"blas", 0, true},
+    {"auto", ON_CPU, UINT32_MAX},  {"cpu", ON_CPU, UINT32_MAX},
+    {"cuda", ON_CUDA, 0},          {"ref", ON_CPU, 0},
+    {"avx2", ON_CPU, TM_ISA_AVX2}, {"avx512", ON_CPU, TM_ISA_AVX2 | TM_ISA_AVX512},
+    {"blas", ON_BLAS, 0},
 };
+
+static enum tm_status open_device(struct model *m, const struct device *d, const char *precision,
+                                  struct tm_err *err)
+{
+    static const char *const names[] = {"cpu", "blas", "cuda"};
+    if (d->mask != UINT32_MAX && (d->mask & ~tm_cpu_isa()) != 0)
+        return tm_err_set(err, TM_UNSUPPORTED, "this machine has no %s", d->name);
+    /* tensor cores multiply bfloat16 at many times the rate of float32 */
+    const bool fast = d->kind == ON_CUDA && strcmp(precision, "auto") == 0;
+    enum tm_status s = precision_find(fast ? "bf16" : precision, d->mask, &m->precision, err);
+    m->device = names[d->kind];
+    m->isa = d->kind == ON_CPU ? tm_isa_name(d->mask & tm_cpu_isa()) : names[d->kind];
+    if (s != TM_OK)
+        return s;
+    if (d->kind == ON_CUDA)
+        return tm_backend_cuda(0, &m->backend, err);
+    return d->kind == ON_BLAS ? tm_backend_blas(&m->backend, err)
+                              : tm_backend_cpu(d->mask, &m->backend, err);
+}
 
 static enum tm_status open_backend(struct model *m, const char *device, const char *precision,
                                    struct tm_err *err)
 {
-    for (size_t i = 0; i < TM_COUNTOF(devices); i++) {
-        if (strcmp(devices[i].name, device) != 0)
-            continue;
-        uint32_t mask = devices[i].mask;
-        if (mask != UINT32_MAX && (mask & ~tm_cpu_isa()) != 0)
-            return tm_err_set(err, TM_UNSUPPORTED, "this machine has no %s", device);
-        m->device = devices[i].blas ? "blas" : "cpu";
-        m->isa = devices[i].blas ? "blas" : tm_isa_name(mask & tm_cpu_isa());
-        enum tm_status s =
-            precision_find(precision, devices[i].blas ? 0 : mask, &m->precision, err);
-        if (s != TM_OK)
-            return s;
-        return devices[i].blas ? tm_backend_blas(&m->backend, err)
-                               : tm_backend_cpu(mask, &m->backend, err);
-    }
+    for (size_t i = 0; i < TM_COUNTOF(devices); i++)
+        if (strcmp(devices[i].name, device) == 0)
+            return open_device(m, &devices[i], precision, err);
     return tm_err_set(err, TM_UNSUPPORTED, "device %s is not known", device);
 }
 

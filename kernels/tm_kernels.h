@@ -334,6 +334,7 @@ struct tm_device_ops {
                                     struct tm_stream **ret_stream, struct tm_err *err);
     void (*stream_destroy)(struct tm_stream *);
     enum tm_status (*stream_sync)(struct tm_stream *);
+    size_t (*memory_free)(struct tm_backend *); /* bytes left to alloc; NULL: the host's own */
     /* Optional, all or none: */
     enum tm_status (*event_record)(struct tm_stream *, void **event);
     enum tm_status (*event_wait)(struct tm_stream *, void *event);

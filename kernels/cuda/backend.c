@@ -43,6 +43,16 @@ static void cuda_free(struct tm_backend *b, void *p)
     (void)cudaFree(p);
 }
 
+static size_t memory_free(struct tm_backend *b)
+{
+    const struct cuda *c = b->self;
+    size_t left = 0, all = 0;
+    if (cudaSetDevice(c->device) != cudaSuccess || cudaMemGetInfo(&left, &all) != cudaSuccess)
+        left = 0;
+    (void)cudaGetLastError();
+    return left;
+}
+
 /* Room for so many bytes in the staging area, once what lies there has been copied. */
 static char *stage(struct cuda_stream *s, size_t bytes)
 {
@@ -254,6 +264,7 @@ enum tm_status cuda_create(int device, size_t scratch, struct tm_backend **ret_b
                 .stream_create = stream_create,
                 .stream_destroy = stream_destroy,
                 .stream_sync = stream_sync,
+                .memory_free = memory_free,
                 .event_record = event_record,
                 .event_wait = event_wait,
                 .event_free = event_free,

@@ -37,7 +37,7 @@ static enum tm_status open_templates(const struct tm_task *t, struct self *self,
     const struct tm_conf_task *c = t->conf;
     const char *file, *chat = c->chat ? tm_tokenizer_chat_template(t->model->tok, &file) : NULL;
     enum tm_status s =
-        tm_template_open("template", c->template, strlen(c->template), &self->prompt, err);
+        tm_template_open("template", c->prompt, strlen(c->prompt), &self->prompt, err);
     if (s == TM_OK && c->system[0] != '\0')
         s = tm_template_open("system", c->system, strlen(c->system), &self->system, err);
     if (s != TM_OK)

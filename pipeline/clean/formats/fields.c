@@ -2,7 +2,6 @@
  * member's name. Called by envelope.c on any thread. */
 #include "fields.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { STEP_MOST = 256 };
@@ -37,11 +36,11 @@ enum tm_status tm_fields_check(const char *map, struct tm_err *err)
 
 static json_t *step_into(json_t *v, const char *step)
 {
-    char *end;
+    int64_t i;
     if (!json_is_array(v))
         return json_object_get(v, step);
-    unsigned long i = strtoul(step, &end, 10);
-    return *step >= '0' && *step <= '9' && *end == '\0' ? json_array_get(v, i) : NULL;
+    return tm_json_number_i64(step, strlen(step), &i) && i >= 0 ? json_array_get(v, (size_t)i)
+                                                                : NULL;
 }
 
 /* The value at a pointer, or the member of that name; NULL: there is none. */

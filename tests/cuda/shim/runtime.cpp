@@ -122,13 +122,14 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
 cudaError_t cudaMalloc(void **p, size_t bytes)
 {
     enum { FRONT = 256 };
+    const size_t most = 4 << 20;
     if (sticky != cudaSuccess || bytes > shim_memory - shim_memory_used)
         return say(cudaErrorMemoryAllocation);
     char *block = (char *)aligned_alloc(FRONT, (bytes + 2 * FRONT - 1) / FRONT * FRONT);
     if (block == nullptr)
         return say(cudaErrorMemoryAllocation);
     memcpy(block, &bytes, sizeof bytes);
-    memset(block + FRONT, 0xff, bytes);
+    memset(block + FRONT, 0xff, bytes < most ? bytes : most); /* NaN; not all of a large scratch */
     shim_memory_used += bytes;
     shim_mallocs++;
     *p = block + FRONT;
