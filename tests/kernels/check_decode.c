@@ -297,11 +297,6 @@ static void step_all(struct rig rig, struct world *w, struct state *state,
     struct tm_sample_args sample = {logits_args(w, rig.b == now.b ? w->now : w->ref, &decoded),
                                     &decoded, &ancestry};
     if (ids != NULL) {
-        const int64_t n = (int64_t)step->rows * w->k;
-        AUTOFREE uint8_t *stops = calloc((size_t)n + 1, 1);
-        for (int64_t i = 0; stops != NULL && i < n; i++)
-            stops[i] = ids[i] % 5 == 1;
-        beam.stops = w->vocabulary % 2 == 0 ? stops : NULL;
         ok(rig.b->ops.beam_step(rig.s, &beam));
         return;
     }

@@ -169,7 +169,7 @@ static void languages_become_the_models_codes(void **state)
         run(&p, &doc);
         assert_string_equal(fake_source, all[i][1]);
         assert_int_equal(begun_with, FAKE_LANGUAGE);
-        end(&p, doc);
+        fake_end(&p, doc);
     }
 }
 
@@ -187,7 +187,7 @@ static void a_model_of_several_targets_is_told_which(void **state)
         run(&p, &doc);
         assert_string_equal(fake_word(fake_seen[i].ids[0]), i == 0 ? ">>spa<<" : ">>es<<");
         assert_string_equal(fake_word(fake_seen[i].ids[1]), "one");
-        end(&p, doc);
+        fake_end(&p, doc);
     }
 }
 
@@ -226,7 +226,7 @@ static void a_translation_that_stutters_is_flagged(void **state)
     fake_models[0].generate = stutter;
     const json_t *r = run(&p, &doc);
     assert_true(has_flag(r, 0, "repeated"));
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 int main(void)

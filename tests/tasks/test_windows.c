@@ -101,13 +101,6 @@ static struct fake_model model(enum tm_head head, const char *const *labels,
                                .generate = echo};
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    fake_reset();
-    return 0;
-}
-
 static const json_t *run(struct fake_pipeline *p, const char *const *entries, struct tm_doc **doc)
 {
     struct tm_err err = {0};
@@ -115,12 +108,6 @@ static const json_t *run(struct fake_pipeline *p, const char *const *entries, st
     fake_run(p, doc);
     assert_int_equal((*doc)->task_runs[0].err.status, TM_OK);
     return (*doc)->task_runs[0].result;
-}
-
-static void end(struct fake_pipeline *p, struct tm_doc *doc)
-{
-    tm_doc_destroy(doc);
-    fake_close(p);
 }
 
 static const char *string_of(const json_t *r, const char *key)
@@ -148,7 +135,7 @@ static void zero_shot_reads_all_windows_for_every_label(void **state)
     assert_int_equal(json_array_size(json_object_get(r, "labels")), 2);
     assert_true(real_of(r, "score") > 0.74 && real_of(r, "score") < 0.76); /* (0.5 + 1) / 2 */
     assert_true(real_of(r, "windows") == 2);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_model_without_entailment_is_refused(void **state)
@@ -174,7 +161,7 @@ static void labels_of_the_model_are_sorted(void **state)
     const json_t *r = run(&p, entries, &doc);
     assert_string_equal(string_of(r, "label"), "entailment");
     assert_int_equal(json_array_size(json_object_get(r, "labels")), 3);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* Names at every place of a text of many windows: each once, whole, at its place. */
@@ -203,7 +190,7 @@ static void entities_are_found_once_across_windows(void **state)
         assert_true(real_of(e, "group") == 0 && real_of(e, "sentence") == 0);
     }
     tm_buf_finish(&text);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void answers_come_from_any_window_and_may_be_none(void **state)
@@ -236,7 +223,7 @@ static void answers_come_from_any_window_and_may_be_none(void **state)
     assert_string_equal(string_of(json_array_get(r, 1), "question"), "and who");
     assert_string_equal(string_of(a, "answer"), "from j to");
     assert_memory_equal(doc->text + (size_t)real_of(a, "start"), "from j to", 9);
-    end(&p, doc);
+    fake_end(&p, doc);
 
     fake_reset();
     fake_models[0] = model(TM_HEAD_SPAN, NULL, span);
@@ -244,7 +231,7 @@ static void answers_come_from_any_window_and_may_be_none(void **state)
     r = run(&p, entries, &doc);
     assert_true(json_is_null(json_object_get(json_array_get(r, 0), "answer")));
     assert_true(real_of(json_array_get(r, 0), "no_answer_score") > 0.5);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* Five words of "a", then five of "b": the mean of two unit vectors, of unit length. */
@@ -260,7 +247,7 @@ static void an_embedding_is_the_mean_of_windows(void **state)
     assert_int_equal(json_array_size(v), 2);
     assert_true(json_number_value(json_array_get(v, 0)) == 0.707107);
     assert_true(json_number_value(json_array_get(v, 1)) == 0.707107);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_prompt_is_made_by_the_template(void **state)
@@ -286,7 +273,7 @@ static void a_prompt_is_made_by_the_template(void **state)
     assert_string_equal(string_of(r, "finish_reason"), "stop");
     assert_true(real_of(r, "coverage") == 1);
     json_decref(vars);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 static void a_chat_model_gets_its_own_form(void **state)
@@ -305,7 +292,7 @@ static void a_chat_model_gets_its_own_form(void **state)
     assert_int_equal(fake_seen[0].n, 7);
     for (size_t i = 0; i < TM_COUNTOF(words); i++)
         assert_string_equal(fake_word(fake_seen[0].ids[i]), words[i]);
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 /* Room for 16 ids beside the answer's 4; the prompt's own words stay. */
@@ -323,12 +310,12 @@ static void a_prompt_that_is_too_long_has_fewer_sentences(void **state)
     assert_string_equal(fake_word(fake_seen[0].ids[11]), "end");
     assert_true(real_of(r, "coverage") < 0.5);
     assert_string_equal(doc->warnings[0].code, "W_TRUNCATED");
-    end(&p, doc);
+    fake_end(&p, doc);
 }
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_teardown(f, tear_down)
+#define T(f) cmocka_unit_test_teardown(f, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(zero_shot_reads_all_windows_for_every_label),
         T(a_model_without_entailment_is_refused),
