@@ -1,5 +1,5 @@
-/* The ids that a slot's rules name, in the backend's memory: ends of sequence, suppressed ids, bad
- * words, the source. On a CPU the sequence's own would do; a device cannot read those.
+/* The ids that a slot's rules name, in a device's memory: ends of sequence, suppressed ids, bad
+ * words, the source. A CPU reads the sequence's own; a device cannot.
  *
  * Called by decode.c on the worker's thread when a slot begins. A slot's room grows to the longest
  * that it has held, and is kept. */
@@ -76,6 +76,8 @@ enum tm_status rules_put(struct rules *r, struct tm_stream *stream, struct tm_ba
         {&how->bad_words, how->n_bad_words},
         {&how->source, how->n_source},
     };
+    if (b->dev.memory_free == NULL) /* the host's own memory */
+        return TM_OK;
     struct room *room = &r->room[slot];
     int64_t all = 0, at = 0;
     for (size_t i = 0; i < TM_COUNTOF(lists); i++)

@@ -46,7 +46,8 @@ static void every_default_is_a_valid_value(void **unused)
     assert_int_equal(conf.source_spool_settle_ms, 500);
     assert_true(conf.sink_text);
     assert_string_equal(conf.log_level, "info");
-    assert_int_equal(task->stride, 64);
+    assert_int_equal(task->stride, TM_CONF_UNSET);
+    assert_int_equal(task->max_seq_len, 384);
 }
 
 static void values_arrive_in_their_fields(void **unused)
@@ -108,7 +109,7 @@ static void wrong_values_name_the_remedy(void **unused)
         {"engine.threads", "-", NULL},
         {"sink.text", "yes", "sink.text: \"yes\" must be true or false"},
         {"sink.text", "True", NULL},
-        {"engine.device", "gpu", "engine.device: \"gpu\" must be one of auto, cpu"},
+        {"engine.device", "gpu", "engine.device: \"gpu\" must be one of auto, cpu, cuda"},
         {"log.level", "inf", NULL},
         {"log.level", "info|debug", NULL},
         {"log.level", "", NULL},

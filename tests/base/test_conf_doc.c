@@ -90,7 +90,7 @@ static void schema_has_every_key(void **unused)
     json_t *items = json_object_get(find(schema, "tasks"), "items");
     for (const struct tm_conf_key *k = tm_conf_task_keys; k->path != NULL; k++)
         check_node(find(items, k->path), k);
-    assert_int_equal(json_array_size(json_object_get(find(items, "task"), "enum")), 3);
+    assert_int_equal(json_array_size(json_object_get(find(items, "task"), "enum")), 8);
     json_decref(schema);
 }
 

@@ -25,7 +25,7 @@ compile dotprod kernels/cpu/gemm_int8.c -O3 -march=armv8.2-a+dotprod -DTM_SIMD=d
 compile i8mm kernels/cpu/gemm_int8.c -O3 -march=armv8.2-a+i8mm -DTM_SIMD=i8mm
 compile bf16 kernels/cpu/gemm_bf16.c -O3 -march=armv8.2-a+bf16 -DTM_SIMD=bf16
 for f in "$root"/kernels/ref/*.c "$root"/kernels/dtype.c "$root"/kernels/cpu/backend.c \
-    "$root"/kernels/cpu/blas.c "$root"/kernels/cpu/isa.c "$root"/kernels/cpu/pack.c \
+    "$root"/kernels/cpu/blas.c "$root"/kernels/cpu/isa.c "$root"/kernels/cpu/pack.c "$root"/kernels/sort.c \
     "$root"/base/clock.c "$root"/base/err.c "$root"/base/hash.c "$root"/base/utf8.c \
     "$root"/tests/kernels/check*.c \
     "$root"/tests/kernels/bench*.c "$root"/tests/kernels/test_kernels.c; do
