@@ -1,7 +1,8 @@
 /* The runner's stage threads, its infer thread and the engine workers (runner.h).
  *
  * A stage thread takes a batch from its queue, runs the stage over the documents that have not
- * failed, and hands all of them on. Every run stands in the attempt journal while it lasts. */
+ * failed, goes on with the stages that it carries for (place.carried), and hands all of them on.
+ * Every run stands in the attempt journal while it lasts. */
 #include "runner.h"
 
 #include <limits.h>
@@ -111,10 +112,10 @@ static void add_time(struct place *p, struct tm_doc *doc, uint64_t ns)
 }
 
 /* false: the stage cannot go on. The run ends, and these documents must not get any further. */
-static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_t n)
+static bool run_batch(struct worker *w, struct place *p, void *state, struct tm_doc **docs,
+                      size_t n)
 {
     struct tm_runner *r = w->r;
-    struct place *p = w->place;
     struct tm_doc *good[STAGE_BATCH];
     struct tm_batch batch = {good, 0};
     for (size_t i = 0; i < n; i++)
@@ -144,20 +145,45 @@ static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
     return false;
 }
 
+/* The place after p that this thread goes on to; NULL: there is none. */
+static struct place *carries_to(const struct place *p)
+{
+    return p->next != NULL && p->next->carried ? p->next : NULL;
+}
+
+/* states: of the thread's places, in their order. */
+static void carry(struct worker *w, void *const *states, struct tm_doc **docs, size_t n)
+{
+    struct tm_runner *r = w->r;
+    for (struct place *p = w->place, *next;; p = next, states++) {
+        if (runner_phase(r) == PHASE_CUT || !run_batch(w, p, *states, docs, n)) {
+            drop(docs, n);
+            return;
+        }
+        next = carries_to(p);
+        if (next == NULL) {
+            pass_on(r, p, docs, n);
+            return;
+        }
+        taps_leave(r->taps, p->name, docs, n);
+        atomic_fetch_sub(&p->waiting, n);
+        atomic_fetch_add(&next->waiting, n);
+    }
+}
+
 void runner_stage(struct worker *w)
 {
-    struct place *p = w->place;
     struct tm_doc *docs[STAGE_BATCH];
-    void *state = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
-    size_t n;
-    while ((n = tm_queue_pop_batch(p->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0) {
-        if (runner_phase(w->r) != PHASE_CUT && run_batch(w, state, docs, n))
-            pass_on(w->r, p, docs, n);
-        else
-            drop(docs, n);
-    }
-    if (p->ops->worker_destroy != NULL)
-        p->ops->worker_destroy(p->self, state);
+    void *states[PLACES] = {0};
+    size_t n, i = 0;
+    for (struct place *p = w->place; p != NULL; p = carries_to(p), i++)
+        states[i] = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
+    while ((n = tm_queue_pop_batch(w->place->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0)
+        carry(w, states, docs, n);
+    i = 0;
+    for (struct place *p = w->place; p != NULL; p = carries_to(p), i++)
+        if (p->ops->worker_destroy != NULL)
+            p->ops->worker_destroy(p->self, states[i]);
 }
 
 /* ---- infer ---- */
