@@ -142,6 +142,8 @@
       "Most documents between source and sink")                                                    \
     X("limits.bytes", limits_bytes, INT, "268435456", 1048576, 1099511627776, "", "bytes",         \
       "Most raw bytes between source and sink; one document is always let in")                     \
+    X("limits.tokens", limits_tokens, INT, "4194304", 1024, 1099511627776, "", "tokens",           \
+      "Most tokens of all tasks between source and sink; one document is always let in")           \
     X("limits.document_memory", limits_document_memory, INT, "268435456", 1048576, 17179869184,    \
       "", "bytes", "Most memory one document may use")                                             \
     X("limits.memory", limits_memory, INT, "0", 0, 1099511627776, "", "bytes",                     \

@@ -202,7 +202,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->event_fd < 0)
         return tm_err_errno(err, errno, "eventfd");
-    r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes);
+    r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes,
+                              parts->infer != NULL ? (size_t)conf->limits_tokens : 0);
     r->taps = taps_create();
     if (r->ledger == NULL || r->taps == NULL)
         return tm_err_set(err, TM_NOMEM, "ledger");

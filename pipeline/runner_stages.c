@@ -111,6 +111,22 @@ static void add_time(struct place *p, struct tm_doc *doc, uint64_t ns)
         *(uint64_t *)((char *)doc + p->time_offset) += ns;
 }
 
+/* What the tasks have planned counts against the window. */
+static void count_tokens(struct tm_runner *r, struct tm_doc *const *docs, size_t n)
+{
+    size_t tokens[STAGE_BATCH] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (size_t t = 0; t < docs[i]->n_task_runs; t++) {
+            const struct tm_task_run *run = &docs[i]->task_runs[t];
+            for (size_t s = 0; s < run->n_seqs; s++)
+                tokens[i] += (size_t)run->seqs[s].n_ids;
+        }
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        ledger_tokens(r->ledger, &docs[i]->rec, tokens[i]);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* false: the stage cannot go on. The run ends, and these documents must not get any further. */
 static bool run_batch(struct worker *w, struct place *p, void *state, struct tm_doc **docs,
                       size_t n)
@@ -134,6 +150,8 @@ static bool run_batch(struct worker *w, struct place *p, void *state, struct tm_
     atomic_fetch_add_explicit(&p->busy_ns, took, memory_order_relaxed);
     tm_metric_observe(r->config.metrics, p->histogram, (int64_t)took);
     journal_leave(r->journal, w->slot);
+    if (p == &r->place[PLACE_TOKENIZE] && r->infer != NULL)
+        count_tokens(r, good, n_good);
     for (size_t i = 0; i < n_good; i++) {
         add_time(p, good[i], each);
         if (s == TM_NOMEM && good[i]->err.status == TM_OK)
