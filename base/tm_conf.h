@@ -89,7 +89,10 @@
       "", "bytes", "Documents of topics: results that are enough for their files")                 \
     X("sink.kafka.brokers", sink_kafka_brokers, STR, "", 0, 0, "", "",                             \
       "Cluster for the results; empty: the one of source.kafka.brokers")                           \
-    X("sink.kafka.topic", sink_kafka_topic, STR, "", 0, 0, "", "", "Topic for the results")        \
+    X("sink.kafka.topic", sink_kafka_topic, STR, "", 0, 0, "", "",                                 \
+      "Topic for the results; {task} and {lang} at its end make it several: news-{task}")          \
+    X("sink.kafka.most_topics", sink_kafka_most_topics, INT, "100", 1, 1000, "", "topics",         \
+      "Most topics that {task} and {lang} may make; a result for one more is a dead letter")       \
     X("sink.kafka.delivery", sink_kafka_delivery, ENUM, "auto", 0, 0,                              \
       "auto|exactly-once|at-least-once", "",                                                       \
       "exactly-once: results and positions in one transaction, from topics of the same cluster; "  \

@@ -117,10 +117,10 @@ class World:
             self._admin = ck_admin.AdminClient({"bootstrap.servers": self.broker.address, "log_level": 0})
         return self._admin
 
-    def topic(self, name, partitions=1, **config):
+    def topic(self, name, partitions=1, exact=False, **config):
         """A new topic; its whole name is returned."""
         self.number += 1
-        name = f"{name}-{self.number}"
+        name = name if exact else f"{name}-{self.number}"
         config = {k.replace("_", "."): str(v) for k, v in config.items()}
         self.partitions[name] = partitions
         for f in self.admin.create_topics([ck_admin.NewTopic(name, partitions, 1, config=config)]).values():

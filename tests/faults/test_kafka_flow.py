@@ -139,6 +139,23 @@ def several_topics():
     expect(sorted(r.number for r in read_topic(world, out)), [0, 1], "results")
 
 
+def topics_by_language():
+    """A document's language chooses among topics that begin alike; it makes no other name, and not many."""
+    source, _, dead = topics(1)
+    pattern = f"lang-{world.number}-"
+    for lang in ("en", "de", "none"):
+        world.topic(pattern + lang, exact=True)
+    langs = ["en", "DE", "en", "../../in", None, "fr", "it"]
+    produce(source, *({"value": json.dumps({"text": "12 34", "lang": lang, "id": str(i)}), "headers": [("n", str(i))]}
+                      for i, lang in enumerate(langs)))
+    sink = (f"  kafka: {{ topic: '{pattern}{{lang}}', most_topics: 5 }}\n  dead_letters: {{ topic: {dead} }}")
+    Mill(world, source, sink=sink).once(code=1)
+    found = {lang: [r.number for r in read_topic(world, pattern + lang)] for lang in ("en", "de", "none")}
+    expect(found, {"en": [0, 2], "de": [1], "none": [4]}, "results by language")
+    letters = [(r.number, r.header["textmill.code"]) for r in read_topic(world, dead)]
+    expect(letters, [(3, "E_NOT_FOUND"), (5, "E_NOT_FOUND"), (6, "E_TOO_LARGE")], "letters")
+
+
 def a_group_of_three_is_drained():
     """Every instance ends by itself, with 0, when the group has committed everything."""
     source, out, dead = topics(6)
@@ -168,4 +185,4 @@ def at_least_once_when_configured():
 if __name__ == "__main__":
     main([once_drains_what_is_there, a_record_and_its_result, cloud_events_in_both_modes,
           positions_cross_markers_and_gaps, where_it_starts, passed_on_unread, several_topics,
-          a_group_of_three_is_drained, at_least_once_when_configured])
+          topics_by_language,          a_group_of_three_is_drained, at_least_once_when_configured])
