@@ -213,11 +213,21 @@ static void test_dates(void **state)
         {"<meta name=date content='28 Jan 2020 09:00 +0130'>", "2020-01-28T09:00:00+01:30"},
         {"<meta name=date content='1/28/2020'>", "2020-01-28"},
         {"<meta name=date content='20200128'>", "2020-01-28"},
+        {"<meta name=date content='2020年1月28日'>", "2020-01-28"},
+        {"<meta name=date content='2020년 1월 28일'>", "2020-01-28"},
+        {"<meta name=date content='28 stycznia 2020'>", "2020-01-28"},
+        {"<meta name=date content='28 Ocak 2020'>", "2020-01-28"},
+        {"<meta name=date content='28. ledna 2020'>", "2020-01-28"},
+        {"<meta name=date content='2020年13月28日'>", NULL},
         {"<meta name=date content='32.1.2020'>", NULL},
         {"<meta name=date content='28.1.3020'>", NULL},
         {"<meta name=date content='version 1.2.3456789'>", NULL},
         {"<p>Published on 28 January 2020 by Kim</p>", "2020-01-28"},
         {"<span itemprop=datePublished content='2020-01-28'>yesterday</span>", "2020-01-28"},
+        {"<time class=updated datetime=2020-02-03>x</time><time datetime=2020-01-28>y</time>",
+         "2020-01-28"},
+        {"<time datetime=2019-05-05>x</time><time class=published datetime=2020-01-28>y</time>",
+         "2020-01-28"},
     };
     for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
         char page[512];
@@ -260,6 +270,17 @@ static void test_titles(void **state)
         {"<title>Weather - Herald</title>", "Weather - Herald"},
         {"<title>Herald: the harbour</title></head><body><h1>The harbour</h1>", "The harbour"},
         {"<meta property='dc:title og:title' content='Two names'>", "Two names"},
+        {"<meta property='og:title' content='harbour-open-2020'><title>The harbour opens</title>",
+         "The harbour opens"},
+        {"<link rel=canonical href='https://www.harbour-news.example/1'>"
+         "<title>What’s open: the “harbour” - Kim - Harbour News</title></head>"
+         "<body><h1>What's open: the harbour</h1>",
+         "What’s open: the “harbour”"},
+        {"<title>What is open: the harbour - Kim Olsen</title></head>"
+         "<body><h1>What is open</h1>",
+         "What is open"},
+        {"<title>Herald » Is the harbour open again today?</title></head><body><h1>Herald</h1>",
+         "Is the harbour open again today?"},
         {"<title>The harbour is open after a week of fog | Herald</title>"
          "<meta property='og:title' content='The harbour is open after...'>",
          "The harbour is open after a week of fog"},

@@ -113,6 +113,20 @@ static void add_meta(struct parser *x, const xmlChar **atts)
     }
 }
 
+/* The first <time> that says it is the publication's, else the first that is not the revision's. */
+static void note_time(struct parser *x, const xmlChar **atts)
+{
+    struct tm_page *p = x->p;
+    const char *value = attribute(atts, "datetime"), *names = attribute(atts, "class");
+    bool published = attribute(atts, "pubdate") != NULL || has_word(names, "publish");
+    bool revised = !published && (has_word(names, "updated") || has_word(names, "modified"));
+    if (value == NULL || value[0] == '\0' || revised || p->time_is_sure ||
+        (p->time_published != 0 && !published))
+        return;
+    p->time_published = keep_string(x, value);
+    p->time_is_sure = published;
+}
+
 /* What the head and a few attributes say about the page. */
 static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts)
 {
@@ -130,15 +144,14 @@ static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts
         value = attribute(atts, "href");
         if (value != NULL && has_word(attribute(atts, "rel"), "canonical"))
             p->canonical = keep_string(x, value);
-    } else if (tag == TM_TAG_TIME && p->time_published == 0) {
-        value = attribute(atts, "datetime");
-        if (value != NULL && value[0] != '\0')
-            p->time_published = keep_string(x, value);
-    } else if (p->date_published == 0 && (value = attribute(atts, "itemprop")) != NULL &&
-               strcmp(value, "datePublished") == 0) {
+    } else if (p->date_published == 0 && has_word(attribute(atts, "itemprop"), "datepublished")) {
         value = attribute(atts, "content");
+        if (value == NULL)
+            value = attribute(atts, "datetime");
         if (value != NULL && value[0] != '\0')
             p->date_published = keep_string(x, value);
+    } else if (tag == TM_TAG_TIME) {
+        note_time(x, atts);
     } else if (tag == TM_TAG_TITLE) {
         x->in_title = p->title.len == 0;
     } else if (tag == TM_TAG_SCRIPT && has_word(attribute(atts, "type"), "ld+json")) {

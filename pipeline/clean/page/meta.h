@@ -4,7 +4,7 @@
 
 #include "page.h"
 
-enum { TM_META_AUTHORS = 8 };
+enum { TM_META_AUTHORS = 8, TM_META_TITLE_MOST = 1024 };
 
 /* Every string is in the document's arena, tidied; NULL where unknown. */
 struct tm_meta {
@@ -22,6 +22,15 @@ struct tm_meta {
 void tm_jsonld_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
 /* JSON-LD, then Open Graph and article:*, then other meta elements, then the page's own text. */
 void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m);
+/* meta_title.c: the title, by what JSON-LD (m), the head (said, NULL: nothing) and the headings of
+ * the page say. */
+const char *tm_meta_title(const struct tm_page *p, struct tm_arena *arena, const struct tm_meta *m,
+                          const char *said);
+/* Words of a tidied string. */
+size_t tm_meta_words(const char *s, size_t n);
+/* The text of an element, tidied; NULL: none. */
+const char *tm_meta_text(const struct tm_page *p, uint32_t node, struct tm_arena *arena,
+                         size_t most);
 /* meta_date.c: the first date in a text, as "2026-01-31", or all of it where it begins like that;
  * NULL: none. s is tidied. */
 const char *tm_meta_date(struct tm_arena *arena, const char *s);

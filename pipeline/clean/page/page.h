@@ -75,7 +75,8 @@ struct tm_page {
     struct tm_buf scratch;
     struct tm_buf title;                     /* of <title> */
     uint32_t lang, canonical;                /* in strings; 0: none */
-    uint32_t date_published, time_published; /* itemprop datePublished; first <time datetime> */
+    uint32_t date_published, time_published; /* itemprop datePublished; <time datetime> */
+    bool time_is_sure;                       /* it says that it is the publication's */
     uint32_t author_node;                    /* element + 1 */
     bool depth_capped;
 };
