@@ -194,6 +194,59 @@ static void test_shapes(void **state)
     }
 }
 
+#define FIRST                                                                                      \
+    "The harbour was closed for three days, and the ferries waited outside until the fog lifted, " \
+    "while the pilots slept in the cars of passengers who had gone ashore."
+#define SECOND                                                                                     \
+    "On the fourth morning the wind turned, and the first ship came in before the market opened; " \
+    "by noon all of them lay at the quay, and the bread was sold out."
+
+/* A page that shows nothing is read from the state that its scripts hold, as editors store texts.
+ */
+static void test_state(void **state)
+{
+    static const struct {
+        const char *name, *head, *script, *end;
+    } cases[] = {
+        {"a string with markup", "<script id=__NEXT_DATA__ type='application/json'>",
+         "{\"props\": {\"related\": [{\"title\": \"No\", \"body\": \"Something short.\"}],"
+         "\"article\": {\"headline\": \"H\", \"body\": \"<p>" FIRST "<\\/p><p>" SECOND
+         "<\\/p>\"}}}",
+         ""},
+        {"a rich text of runs", "<script>window.__INITIAL_STATE__ = ",
+         "{\"post\": {\"title\": \"H\", \"content\": {\"nodeType\": \"document\", \"content\": ["
+         "{\"nodeType\": \"paragraph\", \"content\": [{\"nodeType\": \"text\", \"value\": \"" FIRST
+         "\"}]}, {\"nodeType\": \"paragraph\", \"content\": [{\"nodeType\": \"text\", \"value\": "
+         "\"On "
+         "the \"}, {\"nodeType\": \"hyperlink\", \"content\": [{\"nodeType\": \"text\", \"value\": "
+         "\"fourth\"}]}, {\"nodeType\": \"text\", \"value\": \" morning the wind turned, and the "
+         "first ship came in before the market opened; by noon all of them lay at the quay, and "
+         "the "
+         "bread was sold out.\"}]}]}}}",
+         "; start(undefined);"},
+        {"blocks", "<script>window.__DATA__ = ",
+         "{\"story\": {\"content_elements\": [{\"type\": \"text\", \"content\": \"" FIRST
+         "\"}, {\"type\": \"image\", \"url\": "
+         "\"https://cdn.example/a/very/long/address/of/a.jpg\"}, "
+         "{\"type\": \"text\", \"content\": \"" SECOND "\"}], \"headlines\": {\"basic\": \"H\"}}}",
+         ""},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        char *page = NULL;
+        assert_true(asprintf(&page,
+                             "<html><title>The harbour</title><body><div id=app></div>%s%s%s%*s"
+                             "</script></body></html>",
+                             cases[i].head, cases[i].script, cases[i].end, 300, "") > 0);
+        struct tm_doc *doc = clean_text(*state, "a.html", page);
+        if (doc->err.status != TM_OK)
+            fail_msg("%s: %s", cases[i].name, doc->err.text);
+        assert_string_equal(doc->cleaning.method, "embedded-state");
+        assert_string_equal(doc->text, FIRST "\n\n" SECOND);
+        tm_doc_destroy(doc);
+        free(page);
+    }
+}
+
 /* A date that is none gives way to the next source; the address is the last. */
 static void test_dates(void **state)
 {
@@ -340,7 +393,8 @@ int main(void)
         cmocka_unit_test(test_divs),    cmocka_unit_test(test_guard),
         cmocka_unit_test(test_witness), cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_dates),   cmocka_unit_test(test_titles),
-        cmocka_unit_test(test_lead),    cmocka_unit_test(test_authors),
+        cmocka_unit_test(test_state),   cmocka_unit_test(test_lead),
+        cmocka_unit_test(test_authors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -18,8 +18,7 @@ enum {
 /* ---- strings -----------------------------------------------------------------------------------
  */
 
-/* One character reference at s ("&amp;", "&#8217;", "&#x2019;"); 0: none. */
-static size_t reference(const char *s, size_t n, uint32_t *ret_cp)
+size_t tm_meta_reference(const char *s, size_t n, uint32_t *ret_cp)
 {
     const char *end = memchr(s, ';', TM_MIN(n, (size_t)16));
     if (end == NULL || end - s < 3)
@@ -54,7 +53,7 @@ const char *tm_meta_tidy(struct tm_arena *arena, const char *s, size_t n, size_t
     bool gap = false;
     for (size_t i = 0; i < n && out.len < most;) {
         uint32_t cp;
-        size_t len = s[i] == '&' ? reference(s + i, n - i, &cp) : 0;
+        size_t len = s[i] == '&' ? tm_meta_reference(s + i, n - i, &cp) : 0;
         if (len == 0 && (len = tm_utf8_decode(s + i, n - i, &cp)) == 0)
             break;
         i += len;
