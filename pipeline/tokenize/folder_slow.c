@@ -23,13 +23,16 @@ static int32_t find(const struct tm_tokenizer *t, enum tm_special which)
 
 /* ---- added tokens ---- */
 
+/* One that is there keeps its id and rules, and is special if any of those that name it says so. */
 static bool put_added(struct tm_buf *list, const struct added_token *a)
 {
-    const struct added_token *have = (const void *)list->data;
+    struct added_token *have = (void *)list->data;
     for (size_t i = 0; i < list->len / sizeof *have; i++) {
         if (have[i].content.n == a->content.n &&
-            memcmp(have[i].content.s, a->content.s, a->content.n) == 0)
+            memcmp(have[i].content.s, a->content.s, a->content.n) == 0) {
+            have[i].special = have[i].special || a->special;
             return true;
+        }
     }
     return a->content.n == 0 || tm_buf_append(list, a, sizeof *a);
 }
@@ -80,14 +83,6 @@ static enum tm_status set_added(struct tm_tokenizer *t, struct tm_err *err)
         return no_memory(err);
     if (list.len > 0)
         memcpy(t->added, list.data, list.len);
-    for (size_t i = 0; i < t->n_added; i++) { /* specials named elsewhere are special here too */
-        for (int k = 0; k < TM_SPECIAL_COUNT; k++) {
-            const struct str *text = &c->specials[k].content;
-            if (text->s != NULL && text->n == t->added[i].content.n &&
-                memcmp(text->s, t->added[i].content.s, text->n) == 0)
-                t->added[i].special = true;
-        }
-    }
     t->ids_given = true;
     return TM_OK;
 }
