@@ -301,7 +301,8 @@ enum tm_status tok_open_spm(struct tm_tokenizer *t, const struct files *f, struc
     return s == TM_OK ? set_added(t, err) : s;
 }
 
-/* source.spm and target.spm over one vocab.json, or target_vocab.json for the target. */
+/* source.spm and target.spm over one vocab.json, or target_vocab.json for the target; or over
+ * Marian's own vocab.yml. */
 enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bool target,
                                struct tm_err *err)
 {
@@ -309,7 +310,8 @@ enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bo
                             ? f->target_vocab
                             : f->vocab_json;
     tok_config_set_family(&t->config, tok_family("MarianTokenizer", NULL));
-    enum tm_status s = read_vocab(t, vocab, err);
+    enum tm_status s =
+        vocab != NULL ? read_vocab(t, vocab, err) : tok_read_vocab_yml(t, f->vocab_yml, err);
     if (s == TM_OK)
         s = open_spm(t, target ? f->target_spm : f->source_spm, IDS_VOCAB, err);
     t->frame_of = FRAME_EOS;
