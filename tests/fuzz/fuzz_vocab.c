@@ -1,4 +1,5 @@
-/* Fuzz target: vocab.yml of a Marian folder, whose sentencepiece models are not there to be read. */
+/* Fuzz target: vocab.yml of a Marian folder, whose sentencepiece models are not there to be read.
+ */
 #include "scratch.h"
 
 #include "tm_tokenizer.h"
