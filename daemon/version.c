@@ -7,12 +7,19 @@
 
 static enum exit_code run(const struct args *a)
 {
-    if (args_has(a, "json"))
-        printf("{\"version\":\"%s\",\"isa\":\"%s\",\"cores\":%d,\"devices\":[\"cpu\"]}\n",
-               TM_VERSION, tm_engine_isa(), tm_engine_cores());
+    struct tm_err err = {0};
+    const bool cuda = tm_engine_cuda(&err) == TM_OK;
+    if (args_has(a, "json")) {
+        printf("{\"version\":\"%s\",\"isa\":\"%s\",\"cores\":%d,\"devices\":[\"cpu\"%s]}\n",
+               TM_VERSION, tm_engine_isa(), tm_engine_cores(), cuda ? ",\"cuda\"" : "");
+        return EXIT_OK;
+    }
+    printf("textmill %s\ninstruction set: %s\ncores: %d\ndevices: cpu", TM_VERSION, tm_engine_isa(),
+           tm_engine_cores());
+    if (cuda)
+        printf(", cuda\n");
     else
-        printf("textmill %s\ninstruction set: %s\ncores: %d\ndevices: cpu\n", TM_VERSION,
-               tm_engine_isa(), tm_engine_cores());
+        printf(" (no cuda: %s)\n", err.text);
     return EXIT_OK;
 }
 

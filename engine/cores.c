@@ -112,3 +112,11 @@ const char *tm_engine_isa(void)
 {
     return tm_isa_name(tm_cpu_isa());
 }
+
+enum tm_status tm_engine_cuda(struct tm_err *err)
+{
+    struct tm_backend *b = NULL;
+    enum tm_status s = tm_backend_cuda(0, &b, err);
+    tm_backend_destroy(b);
+    return s;
+}

@@ -72,14 +72,16 @@ static int32_t admit(struct tm_engine *e, struct worker *w, int32_t *slots)
         int64_t ids = TM_MAX(seq->n_ids, how.prompt);
         bool alone = d->n_slots == 0;
         if ((!alone && (d->short_of_pages || !enough_pages(d, e, seq, &how))) ||
-            (n > 0 && tokens + ids > e->limits.batch_tokens) ||
-            (slots[n] = decoder_admit(w, e, entry, &how)) < 0)
+            (n > 0 && tokens + ids > e->limits.batch_tokens))
             break;
+        int32_t slot = decoder_admit(w, e, entry, &how);
+        if (slot < 0)
+            break;
+        slots[n++] = slot;
         queue_pop(q);
         q->entries[entry].decoding = true;
         q->running++;
         tokens += ids;
-        n++;
     }
     pthread_mutex_unlock(&q->lock);
     return n;

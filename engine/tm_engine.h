@@ -208,5 +208,7 @@ int32_t tm_engine_cores(void);
 /* Bytes of memory that this process may use: the machine's, or less where its cgroup says so. */
 size_t tm_engine_memory(void);
 const char *tm_engine_isa(void); /* best instruction set of this machine: "avx512" */
+/* TM_OK: device "cuda" can be opened; else err says what is missing. */
+enum tm_status tm_engine_cuda(struct tm_err *err);
 
 #endif

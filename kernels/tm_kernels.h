@@ -125,10 +125,7 @@ struct tm_attn_args {
 /* --- Decoding. A *slot* holds one sequence under way; it has one row a beam in the packed rows of
  * a step. Slots are at different positions: sequences come and go at every step. Everything a step
  * changes lies in backend memory, so that a captured graph stays valid. --- */
-enum {
-    TM_KV_PAGE = 32,      /* positions in a page of generated tokens */
-    TM_KV_CROSS_PAGE = 64 /* source tokens in a page of cross-attention K/V */
-};
+enum { TM_KV_PAGE = 32 }; /* positions in a page, of generated tokens and of a source's */
 
 /* A pool of pages, each K then V of all heads: K (kv_head, dim, position), so that the scores of
  * neighbouring positions are neighbours, V (kv_head, position, dim). Only qk_prep writes them, only

@@ -266,6 +266,14 @@ void runner_engine(struct worker *w)
             tm_metric_observe(r->config.metrics, w->place->histogram, (int64_t)took);
         }
         journal_leave(r->journal, w->slot); /* a batch that failed may not have been reported */
+        if (s == TM_DEVICE) {
+            struct tm_err err = {0};
+            tm_err_set(&err, s,
+                       "the device that models run on is broken; what is not delivered "
+                       "will be done again");
+            runner_fatal(r, s, w->place->name, &err);
+            return;
+        }
         if (s == TM_AGAIN)
             wake_wait(&r->engine_wake, seen, UINT_MAX);
         else

@@ -343,6 +343,17 @@ static const struct {
     {"transformer-dim-ffn", {"encoder_ffn_dim", "decoder_ffn_dim"}},
 };
 
+/* A number that must be there. */
+static enum tm_status take_number(const struct archive *a, const char *yaml, const char *key,
+                                  int64_t *ret, struct tm_err *err)
+{
+    char value[VALUE_ROOM];
+    return option(yaml, key, value) && tm_json_number_i64(value, strlen(value), ret)
+               ? TM_OK
+               : tm_err_set(err, TM_MODEL, "%s: %s is missing in special:model.yml", a->file->name,
+                            key);
+}
+
 static enum tm_status put_options(const struct archive *a, const char *yaml, struct tm_buf *json,
                                   struct tm_err *err)
 {
@@ -353,10 +364,9 @@ static enum tm_status put_options(const struct archive *a, const char *yaml, str
                               a->file->name, assumed[i].key, value, assumed[i].value);
     for (size_t i = 0; i < TM_COUNTOF(numbers); i++) {
         int64_t n;
-        if (!option(yaml, numbers[i].theirs, value) ||
-            !tm_json_number_i64(value, strlen(value), &n))
-            return tm_err_set(err, TM_MODEL, "%s: %s is missing in special:model.yml",
-                              a->file->name, numbers[i].theirs);
+        enum tm_status s = take_number(a, yaml, numbers[i].theirs, &n, err);
+        if (s != TM_OK)
+            return s;
         for (int k = 0; k < 2 && numbers[i].ours[k] != NULL; k++)
             tm_buf_printf(json, "\"%s\":%lld,", numbers[i].ours[k], (long long)n);
     }
@@ -443,7 +453,10 @@ enum tm_status marian_config(const struct tensor_set *set, const char *folder, s
                           "supported",
                           a.file->name);
     tm_buf_puts(json, "{\"model_type\":\"marian\",\"architectures\":[\"MarianMTModel\"],");
+    int64_t positions = 0; /* answers end where they do, and at 512 ids */
     s = put_options(&a, yaml.data, json, err);
+    if (s == TM_OK)
+        s = take_number(&a, yaml.data, "dim-emb", &positions, err);
     if (s == TM_OK)
         s = put_search(folder, json, err);
     tm_buf_printf(json,
@@ -453,9 +466,10 @@ enum tm_status marian_config(const struct tensor_set *set, const char *folder, s
                   "\"bos_token_id\":0,\"eos_token_id\":0,\"forced_eos_token_id\":0,"
                   "\"scale_embedding\":true,\"normalize_embedding\":false,"
                   "\"static_position_embeddings\":true,\"tie_word_embeddings\":true,"
-                  "\"max_length\":512}",
+                  "\"max_length\":%lld}",
                   (long long)pad + 1, (long long)pad + 1, shared > 0 ? "true" : "false",
-                  (long long)pad, (long long)pad, (long long)pad);
+                  (long long)pad, (long long)pad, (long long)pad,
+                  (long long)TM_MIN(positions, (int64_t)512));
     if (s == TM_OK && json->failed)
         s = tm_err_set(err, TM_NOMEM, "configuration");
     return s;

@@ -14,8 +14,9 @@
 #include <strings.h>
 
 enum {
-    ENOUGH = 250,      /* code points of an article; with less the net is tried */
-    ATTRIBUTES = 4096, /* most attributes of a tag */
+    ENOUGH = 250,       /* code points of an article; with less the net is tried */
+    SHOWN_LITTLE = 500, /* … with less its scripts are asked */
+    ATTRIBUTES = 4096,  /* most attributes of a tag */
     FLAGS_MOST = 8,
     KEEP_BUFFER = 4 << 20, /* larger buffers of a worker are given back after the document */
 };
@@ -130,47 +131,6 @@ static void count_removed(struct tm_cleaner *c)
     }
 }
 
-/* Length of a tag at s, 0: none. Some sites put markup into articleBody. */
-static size_t tag_length(const char *s, const char *end)
-{
-    bool opens = end - s > 2 && s[0] == '<' && (s[1] == '/' || (s[1] | 32) >= 'a');
-    const char *close = opens ? memchr(s, '>', TM_MIN((size_t)(end - s), (size_t)1024)) : NULL;
-    return close == NULL ? 0 : (size_t)(close - s) + 1;
-}
-
-static bool is_inline_tag(const struct tm_vocabulary *v, const char *s, size_t n)
-{
-    char name[16] = "";
-    size_t skip = s[1] == '/' ? 2 : 1;
-    for (size_t i = skip, k = 0; i < n && k + 1 < sizeof name && (s[i] | 32) >= 'a'; i++)
-        name[k++] = (char)(s[i] | 32);
-    enum tm_tag tag = tm_vocabulary_tag(v, name);
-    return tag != TM_TAG_BR && !(tm_tags[tag].flags & TAG_BLOCK);
-}
-
-/* JSON-LD's articleBody: often cut short, so it is the answer only when the page has too little. */
-static void write_body(struct tm_cleaner *c, const struct tm_meta *m)
-{
-    struct tm_writer *w = &c->writer;
-    const char *s = m->body, *end = s + m->body_len;
-    while (s < end) {
-        tm_writer_begin(w, TM_BLOCK_P, TM_WRITER_FLOW, UINT32_MAX);
-        for (size_t tag = 0; s < end && *s != '\n'; s += tag) {
-            const char *stop = s;
-            while (stop < end && *stop != '\n' && (tag = tag_length(stop, end)) == 0)
-                stop++;
-            tm_writer_put(w, s, (size_t)(stop - s), m->body_source, m->body_source_end, false);
-            s = stop;
-            if (tag > 0 && !is_inline_tag(c->vocabulary, s, tag)) {
-                s += tag - 1; /* ends the paragraph, as a line end does */
-                break;
-            }
-        }
-        tm_writer_end(w);
-        s++;
-    }
-}
-
 static void write_page(const struct stage *stage, struct tm_cleaner *c, struct tm_doc *doc,
                        const struct tm_meta *m)
 {
@@ -182,12 +142,22 @@ static void write_page(const struct stage *stage, struct tm_cleaner *c, struct t
         return;
     }
     uint32_t found = tm_choose(&c->extract, stage->mode, &choice);
-    size_t body = m->body == NULL ? 0 : tm_utf8_count(m->body, m->body_len);
+    struct tm_body body = m->body, state = {0};
+    size_t chars = tm_utf8_count(body.text, body.len);
+    const char *method = "json-ld";
+    if (found < SHOWN_LITTLE && chars < SHOWN_LITTLE) {
+        tm_state_read(&c->page, doc->arena, &state);
+        if (state.len > body.len) {
+            body = state;
+            chars = tm_utf8_count(body.text, body.len);
+            method = "embedded-state";
+        }
+    }
     doc->cleaning.method = choice.method;
     doc->cleaning.confidence = choice.confidence;
-    if (body >= ENOUGH / 2 && body > 2 * (size_t)found) {
-        doc->cleaning.method = "json-ld";
-        write_body(c, m);
+    if (chars >= ENOUGH / 2 && chars > 2 * (size_t)found) { /* often cut short: the last resort */
+        doc->cleaning.method = method;
+        tm_body_write(c, &body);
         return;
     }
     if (found < ENOUGH / 2) {

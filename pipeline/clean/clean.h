@@ -21,6 +21,8 @@ struct tm_cleaner {
     const struct tm_redaction *redaction; /* of the present document; NULL: none */
 };
 
+/* body.c: writes an article body that a script held; all of it came from the script. */
+void tm_body_write(struct tm_cleaner *c, const struct tm_body *b);
 /* Puts what the writer holds into the document: text, paragraphs, sentences, runs, counts. */
 enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool paths,
                                   struct tm_err *err);

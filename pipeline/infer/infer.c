@@ -233,8 +233,12 @@ static void next_round(struct tm_infer *in, size_t s, struct tm_task_run *run)
         finish_doc(in, s);
 }
 
+/* No answer of a broken device is a document's fault: what it held stays inside, and is done again
+ * after the restart that tm_infer_step's caller sees to. */
 static void take_answer(struct tm_infer *in, const struct tm_answer *a)
 {
+    if (a->status == TM_DEVICE)
+        return;
     struct tm_task_run *run;
     size_t s;
     struct tm_seq *q = cookie_seq(in, a->cookie, &run, &s);

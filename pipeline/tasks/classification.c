@@ -78,23 +78,44 @@ static enum tm_status open_task(struct tm_task *t, struct tm_err *err)
 
 /* ---- sequences ---- */
 
-static enum tm_status add_labels(const struct tm_task *t, struct seq_list *l, struct tm_err *err)
+/* "This example is {label}." around the text, a frame a label. */
+static enum tm_status make_frames(const struct tm_task *t, struct seq_list *l,
+                                  struct seq_frame *frame, size_t *ret_longest, struct tm_err *err)
 {
-    struct seq_text text;
     TM_CLEANUP(tm_buf_finish) struct tm_buf hypothesis = {.cap = 0};
     const char *form = t->conf->hypothesis_template, *place = strstr(form, "{}");
-    enum tm_status s = seq_text_encode(l, l->doc->text, l->doc->text_len, &text, err);
+    enum tm_status s = TM_OK;
+    *ret_longest = 0;
     for (size_t i = 0; i < t->conf->labels.n && s == TM_OK; i++) {
-        struct seq_frame f;
         tm_buf_clear(&hypothesis);
         tm_buf_append(&hypothesis, form, (size_t)(place - form));
         tm_buf_puts(&hypothesis, t->conf->labels.item[i]);
         tm_buf_puts(&hypothesis, place + 2);
         if (hypothesis.failed)
             return tm_err_set(err, TM_NOMEM, "classification");
-        s = seq_frame_pair(l, hypothesis.data, hypothesis.len, false, &f, err);
+        s = seq_frame_pair(l, hypothesis.data, hypothesis.len, false, &frame[i], err);
         if (s == TM_OK)
-            s = seq_list_windows(l, &f, &text, (int32_t)i, task_stride(t, STRIDE), 0, err);
+            *ret_longest = TM_MAX(*ret_longest, frame[i].n_before + frame[i].n_after);
+    }
+    return s;
+}
+
+/* The longest label decides where windows end: scores are compared over the same text. */
+static enum tm_status add_labels(const struct tm_task *t, struct seq_list *l, struct tm_err *err)
+{
+    const int32_t takes = tm_engine_info(t->model->engine)->max_length;
+    struct seq_text text;
+    size_t n = t->conf->labels.n, longest;
+    struct seq_frame *frame = tm_arena_array(l->doc->arena, n, sizeof *frame);
+    if (frame == NULL)
+        return tm_err_set(err, TM_NOMEM, "classification by %zu labels", n);
+    enum tm_status s = make_frames(t, l, frame, &longest, err);
+    if (s == TM_OK)
+        s = seq_text_encode(l, l->doc->text, l->doc->text_len, &text, err);
+    for (size_t i = 0; i < n && s == TM_OK; i++) {
+        int64_t shorter = (int64_t)(longest - frame[i].n_before - frame[i].n_after);
+        s = seq_list_windows(l, &frame[i], &text, (int32_t)i, task_stride(t, STRIDE),
+                             (int32_t)TM_MAX(takes - shorter, 1), err);
     }
     return s;
 }

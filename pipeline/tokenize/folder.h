@@ -9,7 +9,7 @@
 /* Paths in the tokenizer's arena; NULL: the folder does not have it. */
 struct files {
     const char *tokenizer_json, *vocab_txt, *vocab_json, *merges_txt, *spm, *source_spm,
-        *target_spm, *target_vocab;
+        *target_spm, *target_vocab, *vocab_yml;
 };
 
 enum tm_status tok_open_bpe(struct tm_tokenizer *t, const struct files *f, struct tm_err *err);

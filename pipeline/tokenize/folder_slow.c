@@ -23,13 +23,16 @@ static int32_t find(const struct tm_tokenizer *t, enum tm_special which)
 
 /* ---- added tokens ---- */
 
+/* One that is there keeps its id and rules, and is special if any of those that name it says so. */
 static bool put_added(struct tm_buf *list, const struct added_token *a)
 {
-    const struct added_token *have = (const void *)list->data;
+    struct added_token *have = (void *)list->data;
     for (size_t i = 0; i < list->len / sizeof *have; i++) {
         if (have[i].content.n == a->content.n &&
-            memcmp(have[i].content.s, a->content.s, a->content.n) == 0)
+            memcmp(have[i].content.s, a->content.s, a->content.n) == 0) {
+            have[i].special = have[i].special || a->special;
             return true;
+        }
     }
     return a->content.n == 0 || tm_buf_append(list, a, sizeof *a);
 }
@@ -80,14 +83,6 @@ static enum tm_status set_added(struct tm_tokenizer *t, struct tm_err *err)
         return no_memory(err);
     if (list.len > 0)
         memcpy(t->added, list.data, list.len);
-    for (size_t i = 0; i < t->n_added; i++) { /* specials named elsewhere are special here too */
-        for (int k = 0; k < TM_SPECIAL_COUNT; k++) {
-            const struct str *text = &c->specials[k].content;
-            if (text->s != NULL && text->n == t->added[i].content.n &&
-                memcmp(text->s, t->added[i].content.s, text->n) == 0)
-                t->added[i].special = true;
-        }
-    }
     t->ids_given = true;
     return TM_OK;
 }
@@ -306,7 +301,8 @@ enum tm_status tok_open_spm(struct tm_tokenizer *t, const struct files *f, struc
     return s == TM_OK ? set_added(t, err) : s;
 }
 
-/* source.spm and target.spm over one vocab.json, or target_vocab.json for the target. */
+/* source.spm and target.spm over one vocab.json, or target_vocab.json for the target; or over
+ * Marian's own vocab.yml. */
 enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bool target,
                                struct tm_err *err)
 {
@@ -314,7 +310,8 @@ enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bo
                             ? f->target_vocab
                             : f->vocab_json;
     tok_config_set_family(&t->config, tok_family("MarianTokenizer", NULL));
-    enum tm_status s = read_vocab(t, vocab, err);
+    enum tm_status s =
+        vocab != NULL ? read_vocab(t, vocab, err) : tok_read_vocab_yml(t, f->vocab_yml, err);
     if (s == TM_OK)
         s = open_spm(t, target ? f->target_spm : f->source_spm, IDS_VOCAB, err);
     t->frame_of = FRAME_EOS;

@@ -245,29 +245,6 @@ static enum tm_status read_pattern(struct reader *r, void *base, struct tm_err *
     return tok_finder_read(r, &norm->finder, err);
 }
 
-/* Base64 (RFC 4648), with or without padding; false: not that. */
-static bool base64(const char *s, size_t n, struct tm_buf *out)
-{
-    uint32_t bits = 0;
-    unsigned have = 0;
-    while (n > 0 && s[n - 1] == '=')
-        n--;
-    for (size_t i = 0; i < n; i++) {
-        static const char digits[] =
-            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-        const char *digit = s[i] != '\0' ? strchr(digits, s[i]) : NULL;
-        if (digit == NULL)
-            return false;
-        bits = bits << 6 | (uint32_t)(digit - digits);
-        have += 6;
-        if (have >= 8) {
-            have -= 8;
-            tm_buf_putc(out, (char)(bits >> have));
-        }
-    }
-    return !out->failed;
-}
-
 /* null is a map of nothing. */
 static enum tm_status read_charsmap(struct reader *r, void *base, struct tm_err *err)
 {
@@ -282,9 +259,10 @@ static enum tm_status read_charsmap(struct reader *r, void *base, struct tm_err 
     enum tm_status s = tm_json_string(&r->j, &text, &n, err);
     if (s != TM_OK)
         return s;
-    if (!base64(text, n, &bytes))
-        return tm_json_fail(&r->j, bytes.failed ? TM_NOMEM : TM_BADINPUT, err,
-                            "precompiled_charsmap is not base64");
+    if (!tm_buf_reserve(&bytes, n / 4 * 3 + 3))
+        return tm_json_fail(&r->j, TM_NOMEM, err, "no memory for precompiled_charsmap");
+    if (tm_base64_decode(text, n, false, bytes.data, &bytes.len) < n)
+        return tm_json_fail(&r->j, TM_BADINPUT, err, "precompiled_charsmap is not base64");
     struct tm_err local = {0};
     s = tok_charsmap_init(m, r->t->arena, bytes.data, bytes.len, &local);
     return s == TM_OK ? s : tm_json_fail(&r->j, s, err, "%s", local.text);

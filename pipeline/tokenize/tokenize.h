@@ -150,6 +150,8 @@ enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
                                        struct tm_err *err);
 /* vocab.txt with tokenizer_config.json, as BERT's folders before tokenizer.json: vocab_txt.c. */
 enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, struct tm_err *err);
+/* vocab.yml of Marian's own models: vocab_yml.c. */
+enum tm_status tok_read_vocab_yml(struct tm_tokenizer *t, const char *path, struct tm_err *err);
 /* Parts as folders without tokenizer.json have them. */
 void tok_normalizer_add_nfc(struct tm_tokenizer *t);
 void tok_normalizer_add_lowercase(struct tm_tokenizer *t);

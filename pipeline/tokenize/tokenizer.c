@@ -2,6 +2,7 @@
  *
  * Opened on the loading thread; constant from then on, so that any thread may ask. */
 #include "folder.h"
+#include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -34,9 +35,28 @@ static bool look(struct tm_tokenizer *t, const char *folder, const char *name, c
     return path != NULL;
 }
 
+/* "vocab.yml" with anything before it, as in OPUS-MT's packages; the first by name. */
+static bool look_for_yml(struct tm_tokenizer *t, const char *folder, const char **ret)
+{
+    static const char end[] = "vocab.yml";
+    char name[256] = "";
+    DIR *dir = opendir(folder);
+    if (dir == NULL)
+        return true; /* whoever needs the folder will say so */
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        size_t n = strlen(e->d_name);
+        if (n >= sizeof end - 1 && strcmp(e->d_name + n - (sizeof end - 1), end) == 0 &&
+            (name[0] == '\0' || strcmp(e->d_name, name) < 0))
+            snprintf(name, sizeof name, "%s", e->d_name);
+    }
+    closedir(dir);
+    return name[0] == '\0' || look(t, folder, name, ret);
+}
+
 static bool find_files(struct tm_tokenizer *t, const char *folder, struct files *f)
 {
-    return look(t, folder, "tokenizer.json", &f->tokenizer_json) &&
+    return look_for_yml(t, folder, &f->vocab_yml) &&
+           look(t, folder, "tokenizer.json", &f->tokenizer_json) &&
            look(t, folder, "vocab.txt", &f->vocab_txt) &&
            look(t, folder, "vocab.json", &f->vocab_json) &&
            look(t, folder, "merges.txt", &f->merges_txt) &&
@@ -55,7 +75,8 @@ static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, bo
     if (!find_files(t, folder, &f))
         return tm_err_set(err, TM_NOMEM, "no memory for paths");
     /* A Marian folder's own files are the truth; its tokenizer.json has one side only. */
-    if (f.source_spm != NULL && f.target_spm != NULL && f.vocab_json != NULL)
+    if (f.source_spm != NULL && f.target_spm != NULL &&
+        (f.vocab_json != NULL || f.vocab_yml != NULL))
         return tok_open_marian(t, &f, target, err);
     if (f.tokenizer_json != NULL)
         return tok_read_tokenizer_json(t, f.tokenizer_json, err);

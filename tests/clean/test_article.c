@@ -194,6 +194,59 @@ static void test_shapes(void **state)
     }
 }
 
+#define FIRST                                                                                      \
+    "The harbour was closed for three days, and the ferries waited outside until the fog lifted, " \
+    "while the pilots slept in the cars of passengers who had gone ashore."
+#define SECOND                                                                                     \
+    "On the fourth morning the wind turned, and the first ship came in before the market opened; " \
+    "by noon all of them lay at the quay, and the bread was sold out."
+
+/* A page that shows nothing is read from the state that its scripts hold, as editors store texts.
+ */
+static void test_state(void **state)
+{
+    static const struct {
+        const char *name, *head, *script, *end;
+    } cases[] = {
+        {"a string with markup", "<script id=__NEXT_DATA__ type='application/json'>",
+         "{\"props\": {\"related\": [{\"title\": \"No\", \"body\": \"Something short.\"}],"
+         "\"article\": {\"headline\": \"H\", \"body\": \"<p>" FIRST "<\\/p><p>" SECOND
+         "<\\/p>\"}}}",
+         ""},
+        {"a rich text of runs", "<script>window.__INITIAL_STATE__ = ",
+         "{\"post\": {\"title\": \"H\", \"content\": {\"nodeType\": \"document\", \"content\": ["
+         "{\"nodeType\": \"paragraph\", \"content\": [{\"nodeType\": \"text\", \"value\": \"" FIRST
+         "\"}]}, {\"nodeType\": \"paragraph\", \"content\": [{\"nodeType\": \"text\", \"value\": "
+         "\"On "
+         "the \"}, {\"nodeType\": \"hyperlink\", \"content\": [{\"nodeType\": \"text\", \"value\": "
+         "\"fourth\"}]}, {\"nodeType\": \"text\", \"value\": \" morning the wind turned, and the "
+         "first ship came in before the market opened; by noon all of them lay at the quay, and "
+         "the "
+         "bread was sold out.\"}]}]}}}",
+         "; start(undefined);"},
+        {"blocks", "<script>window.__DATA__ = ",
+         "{\"story\": {\"content_elements\": [{\"type\": \"text\", \"content\": \"" FIRST
+         "\"}, {\"type\": \"image\", \"url\": "
+         "\"https://cdn.example/a/very/long/address/of/a.jpg\"}, "
+         "{\"type\": \"text\", \"content\": \"" SECOND "\"}], \"headlines\": {\"basic\": \"H\"}}}",
+         ""},
+    };
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        char *page = NULL;
+        assert_true(asprintf(&page,
+                             "<html><title>The harbour</title><body><div id=app></div>%s%s%s%*s"
+                             "</script></body></html>",
+                             cases[i].head, cases[i].script, cases[i].end, 300, "") > 0);
+        struct tm_doc *doc = clean_text(*state, "a.html", page);
+        if (doc->err.status != TM_OK)
+            fail_msg("%s: %s", cases[i].name, doc->err.text);
+        assert_string_equal(doc->cleaning.method, "embedded-state");
+        assert_string_equal(doc->text, FIRST "\n\n" SECOND);
+        tm_doc_destroy(doc);
+        free(page);
+    }
+}
+
 /* A date that is none gives way to the next source; the address is the last. */
 static void test_dates(void **state)
 {
@@ -213,11 +266,21 @@ static void test_dates(void **state)
         {"<meta name=date content='28 Jan 2020 09:00 +0130'>", "2020-01-28T09:00:00+01:30"},
         {"<meta name=date content='1/28/2020'>", "2020-01-28"},
         {"<meta name=date content='20200128'>", "2020-01-28"},
+        {"<meta name=date content='2020年1月28日'>", "2020-01-28"},
+        {"<meta name=date content='2020년 1월 28일'>", "2020-01-28"},
+        {"<meta name=date content='28 stycznia 2020'>", "2020-01-28"},
+        {"<meta name=date content='28 Ocak 2020'>", "2020-01-28"},
+        {"<meta name=date content='28. ledna 2020'>", "2020-01-28"},
+        {"<meta name=date content='2020年13月28日'>", NULL},
         {"<meta name=date content='32.1.2020'>", NULL},
         {"<meta name=date content='28.1.3020'>", NULL},
         {"<meta name=date content='version 1.2.3456789'>", NULL},
         {"<p>Published on 28 January 2020 by Kim</p>", "2020-01-28"},
         {"<span itemprop=datePublished content='2020-01-28'>yesterday</span>", "2020-01-28"},
+        {"<time class=updated datetime=2020-02-03>x</time><time datetime=2020-01-28>y</time>",
+         "2020-01-28"},
+        {"<time datetime=2019-05-05>x</time><time class=published datetime=2020-01-28>y</time>",
+         "2020-01-28"},
     };
     for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
         char page[512];
@@ -260,6 +323,17 @@ static void test_titles(void **state)
         {"<title>Weather - Herald</title>", "Weather - Herald"},
         {"<title>Herald: the harbour</title></head><body><h1>The harbour</h1>", "The harbour"},
         {"<meta property='dc:title og:title' content='Two names'>", "Two names"},
+        {"<meta property='og:title' content='harbour-open-2020'><title>The harbour opens</title>",
+         "The harbour opens"},
+        {"<link rel=canonical href='https://www.harbour-news.example/1'>"
+         "<title>What’s open: the “harbour” - Kim - Harbour News</title></head>"
+         "<body><h1>What's open: the harbour</h1>",
+         "What’s open: the “harbour”"},
+        {"<title>What is open: the harbour - Kim Olsen</title></head>"
+         "<body><h1>What is open</h1>",
+         "What is open"},
+        {"<title>Herald » Is the harbour open again today?</title></head><body><h1>Herald</h1>",
+         "Is the harbour open again today?"},
         {"<title>The harbour is open after a week of fog | Herald</title>"
          "<meta property='og:title' content='The harbour is open after...'>",
          "The harbour is open after a week of fog"},
@@ -319,7 +393,8 @@ int main(void)
         cmocka_unit_test(test_divs),    cmocka_unit_test(test_guard),
         cmocka_unit_test(test_witness), cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_dates),   cmocka_unit_test(test_titles),
-        cmocka_unit_test(test_lead),    cmocka_unit_test(test_authors),
+        cmocka_unit_test(test_state),   cmocka_unit_test(test_lead),
+        cmocka_unit_test(test_authors),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -60,7 +60,11 @@ class CommandLine(Case):
         self.assertRegex(self.expect(run("version"), OK).out, r"^textmill \d+\.\d+\.\d+\n")
         self.assertEqual(run("--version").out, run("version").out)
         facts = json.loads(self.expect(run("version", "--json"), OK).out)
-        self.assertEqual(facts["devices"], ["cpu"])
+        self.assertEqual(facts["devices"][0], "cpu")
+        said = run("version").out
+        if "cuda" not in facts["devices"]:
+            self.assertRegex(said, r"\ndevices: cpu \(no cuda: .+\)\n$")
+        self.assertEqual("cuda" in facts["devices"], said.endswith(", cuda\n"))
         self.assertGreaterEqual(facts["cores"], 1)
 
     def test_pages_of_the_table_of_keys(self):

@@ -103,6 +103,7 @@ static const struct {
     size_t n;
 } families[] = {
     [TINY_LLAMA] = {"LlamaForCausalLM", llama, sizeof llama / sizeof *llama},
+    [TINY_MISTRAL] = {"MistralForCausalLM", llama, sizeof llama / sizeof *llama},
     [TINY_T5] = {"T5ForConditionalGeneration", t5, sizeof t5 / sizeof *t5},
     [TINY_BART] = {"BartForConditionalGeneration", bart, sizeof bart / sizeof *bart},
 };
@@ -125,13 +126,16 @@ static void write_config(const char *folder, const struct tiny *t)
     fprintf(f, "{\"architectures\":[\"%s\"],\"vocab_size\":%d,\"pad_token_id\":1,",
             families[t->family].architecture, t->vocabulary);
     fprintf(f, "\"bos_token_id\":0,\"eos_token_id\":2,\"decoder_start_token_id\":0,");
-    if (t->family == TINY_LLAMA)
+    if (t->family == TINY_MISTRAL)
+        fprintf(f, "\"sliding_window\":%d,", t->window);
+    if (t->family == TINY_LLAMA || t->family == TINY_MISTRAL)
         fprintf(f,
-                "\"model_type\":\"llama\",\"hidden_size\":%d,\"intermediate_size\":%d,"
+                "\"model_type\":\"%s\",\"hidden_size\":%d,\"intermediate_size\":%d,"
                 "\"num_hidden_layers\":%d,\"num_attention_heads\":%d,\"num_key_value_heads\":%d,"
                 "\"max_position_embeddings\":%d,\"tie_word_embeddings\":false,"
                 "\"hidden_act\":\"silu\",\"rms_norm_eps\":1e-6,\"rope_theta\":10000.0}",
-                t->width, t->inner, t->layers, t->heads, t->kv_heads, t->positions);
+                t->family == TINY_MISTRAL ? "mistral" : "llama", t->width, t->inner, t->layers,
+                t->heads, t->kv_heads, t->positions);
     else if (t->family == TINY_T5)
         fprintf(f,
                 "\"model_type\":\"t5\",\"d_model\":%d,\"d_kv\":%d,\"d_ff\":%d,\"num_layers\":%d,"

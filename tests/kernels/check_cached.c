@@ -6,6 +6,7 @@
 #include <string.h>
 
 enum { SLOTS = 5, BEAMS = 4, LAYERS = 2, MAX_PAGES = 5, REACH = 40, BUCKETS = 7 };
+enum { WIDE_PAGE = 2 * TM_KV_PAGE }; /* of cross-attention here: a pool says how wide it is */
 
 struct shape {
     int32_t heads, kv_heads, dim;
@@ -20,7 +21,7 @@ struct scene {
     struct tm_ancestry ancestry;
     struct tm_step step;
     int32_t pages[SLOTS * BEAMS * MAX_PAGES], lengths[SLOTS];
-    uint8_t owner[SLOTS * BEAMS * MAX_PAGES * TM_KV_CROSS_PAGE];
+    uint8_t owner[SLOTS * BEAMS * MAX_PAGES * WIDE_PAGE];
     int32_t slot_of_row[SLOTS * BEAMS], beam_of_row[SLOTS * BEAMS], slot[SLOTS],
         first_row[SLOTS + 1];
 };
@@ -38,7 +39,7 @@ static void shuffle(int32_t *v, int32_t n)
 
 static void scene_init(struct scene *s, const struct shape *shape, bool cross, int32_t longest)
 {
-    int32_t positions = cross ? TM_KV_CROSS_PAGE : TM_KV_PAGE;
+    int32_t positions = cross ? WIDE_PAGE : TM_KV_PAGE;
     int32_t pages = SLOTS * BEAMS * MAX_PAGES, order[SLOTS];
     s->pool = grid_random(shape->dtype, (int64_t)LAYERS * pages,
                           2 * (int64_t)shape->kv_heads * positions * shape->dim, 1);

@@ -286,11 +286,14 @@ static enum tm_status infer_step(struct tm_infer *in, int worker, tm_infer_repor
         return TM_AGAIN;
     report(arg, batch, n, false);
     report(arg, batch, n, true);
+    bool broken = the_fake->device_breaks > 0 && ++the_fake->steps > the_fake->device_breaks;
     pthread_mutex_lock(&in->lock);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && broken; i++)
+        in->waiting[in->n_waiting++] = batch[i];
+    for (size_t i = 0; i < n && !broken; i++)
         in->done[in->n_done++] = batch[i];
     pthread_mutex_unlock(&in->lock);
-    return TM_OK;
+    return broken ? TM_DEVICE : TM_OK;
 }
 
 static int infer_workers(const struct tm_infer *in)

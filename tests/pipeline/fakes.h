@@ -16,6 +16,7 @@ struct fake {
     void (*on_deliver)(struct fake *f, const struct tm_release *release);
     void (*on_clean)(struct fake *f, struct tm_doc *doc); /* for each document, on a stage thread */
     enum tm_status clean_status;                          /* of the stage as a whole */
+    size_t device_breaks; /* after so many steps of infer; 0: never */
     struct tm_runner *runner;
 
     /* what happened; in memory that forked processes share, if the test puts it there */
@@ -27,7 +28,7 @@ struct fake {
         uint32_t attempts;
         _Atomic unsigned tries; /* a script's own */
     } lane[FAKE_LANES];
-    _Atomic size_t in_stages, delivers_done, troubles;
+    _Atomic size_t in_stages, delivers_done, troubles, steps;
     _Atomic size_t outstanding, most_outstanding; /* given and not committed */
     _Atomic size_t disorder;                      /* deliveries out of order or twice */
     _Atomic size_t dead;

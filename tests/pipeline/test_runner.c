@@ -165,6 +165,20 @@ static void a_stage_that_cannot_go_on_ends_the_run(void **state)
     assert_int_equal(t->summary.delivered, 0);
 }
 
+/* Nothing is blamed on documents, and nothing counts as done that is not. */
+static void a_broken_device_ends_the_run(void **state)
+{
+    struct run *t = *state;
+    t->fake.device_breaks = 20;
+    assert_int_equal(run(t, &fake_parts), TM_DEVICE);
+    assert_non_null(strstr(t->err.text, "infer: the device"));
+    assert_int_equal(t->fake.dead, 0);
+    assert_int_equal(t->fake.disorder, 0);
+    assert_true(t->summary.delivered < 7 * 150);
+    for (size_t i = 0; i < t->fake.lanes; i++)
+        assert_true(t->fake.lane[i].committed <= t->fake.lane[i].delivered);
+}
+
 /* ---- stopping ---- */
 
 static void stop_once(struct fake *f, const struct tm_release *release)
@@ -354,6 +368,7 @@ int main(void)
         RUN(an_aborted_release_comes_again),
         RUN(fenced_ends_the_run),
         RUN(a_stage_that_cannot_go_on_ends_the_run),
+        RUN(a_broken_device_ends_the_run),
         RUN(stop_drains_what_is_in_flight),
         RUN(a_second_stop_ends_at_once),
         RUN(the_drain_limit_ends_a_stop),

@@ -9,12 +9,16 @@
 
 static const char *const plain[] = {"negative", "neutral", "positive"};
 
-/* A sequence that holds the word "poison" fails. */
+/* A sequence that holds the word "poison" fails; at "spark" the device breaks. */
 static enum tm_status answer(const int32_t *ids, int32_t n, float *out)
 {
-    for (int32_t i = 0; i < n; i++)
-        if (fake_word(ids[i]) != NULL && strcmp(fake_word(ids[i]), "poison") == 0)
+    for (int32_t i = 0; i < n; i++) {
+        const char *word = fake_word(ids[i]);
+        if (word != NULL && strcmp(word, "poison") == 0)
             return TM_MODEL;
+        if (word != NULL && strcmp(word, "spark") == 0)
+            return TM_DEVICE;
+    }
     out[0] = 0;
     out[1] = 1;
     out[2] = 2;
@@ -223,6 +227,23 @@ static void one_failed_task_leaves_the_other(void **state)
     close_stage(&st);
 }
 
+/* The document that was on it neither ends nor fails: it stays inside, to be done again. */
+static void a_broken_device_fails_no_document(void **state)
+{
+    (void)state;
+    struct stage st;
+    open_stage(&st, one_task, 4);
+    struct tm_doc *hit = named(fake_text("a spark"), "hit"),
+                  *spared = named(fake_text("b c"), "spared");
+    assert_int_equal(submit(&st, &hit), TM_OK);
+    assert_int_equal(submit(&st, &spared), TM_OK);
+    expect_next(&st, "spared");
+    struct tm_doc *out = NULL;
+    assert_int_equal(tm_infer_poll(st.in, &out, 1), 0);
+    assert_int_equal(tm_infer_inside(st.in), 1);
+    close_stage(&st);
+}
+
 static void an_unknown_task_of_the_envelope_is_said(void **state)
 {
     (void)state;
@@ -344,6 +365,7 @@ int main(void)
         T(a_document_without_sequences_comes_straight_out),
         T(destroy_frees_what_is_inside),
         T(one_failed_task_leaves_the_other),
+        T(a_broken_device_fails_no_document),
         T(an_unknown_task_of_the_envelope_is_said),
         T(a_task_may_take_several_rounds),
         T(the_report_names_each_document_once),

@@ -138,6 +138,26 @@ static void zero_shot_reads_all_windows_for_every_label(void **state)
     fake_end(&p, doc);
 }
 
+/* A label of three words leaves less of a window: the others' windows are as short. */
+static void labels_of_different_lengths_share_windows(void **state)
+{
+    (void)state;
+    static const char *const entries[] = {
+        "task", "classification",      "model", "m",      "labels", "in the sport", "labels",
+        "war",  "hypothesis_template", "is {}", "stride", "0",      NULL,           NULL};
+    fake_models[0] = model(TM_HEAD_SEQUENCE, nli, entail);
+    struct fake_pipeline p;
+    struct tm_doc *doc = fake_text("sport sport here and then some war came to the war");
+    const json_t *r = run(&p, entries, &doc);
+    assert_int_equal(fake_n_seen, 8); /* four windows of three words, two labels */
+    assert_int_equal(fake_seen[0].n, 10);
+    assert_int_equal(fake_seen[4].n, 8);
+    for (int32_t i = 1; i < 4; i++)
+        assert_int_equal(fake_seen[0].ids[i], fake_seen[4].ids[i]);
+    assert_string_equal(string_of(r, "label"), "war");
+    fake_end(&p, doc);
+}
+
 static void a_model_without_entailment_is_refused(void **state)
 {
     (void)state;
@@ -318,6 +338,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, fake_tear_down)
     const struct CMUnitTest tests[] = {
         T(zero_shot_reads_all_windows_for_every_label),
+        T(labels_of_different_lengths_share_windows),
         T(a_model_without_entailment_is_refused),
         T(labels_of_the_model_are_sorted),
         T(entities_are_found_once_across_windows),

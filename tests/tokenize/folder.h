@@ -38,8 +38,9 @@ static inline bool folder_write(const struct folder *f, const char *name, const 
 
 static inline void folder_remove(const struct folder *f)
 {
-    static const char *const names[] = {"tokenizer.json", "vocab.txt", "tokenizer_config.json",
-                                        "chat_template.jinja"};
+    static const char *const names[] = {
+        "tokenizer.json", "vocab.txt", "tokenizer_config.json", "chat_template.jinja", "source.spm",
+        "target.spm",     "vocab.yml"};
     char path[320];
     for (size_t i = 0; i < TM_COUNTOF(names); i++) {
         folder_file(f, names[i], path);

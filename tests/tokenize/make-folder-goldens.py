@@ -25,7 +25,7 @@ def main():
     texts += [t + " </s> x<mask> y" for t in texts[5:9]] + [">>fra<< Hello, world!", "<extra_id_0> and <extra_id_99>"]
     golden = {"transformers": transformers.__version__, "texts": texts, "folders": {}}
     with tempfile.TemporaryDirectory() as root:
-        for name in test_folders.CASES:
+        for name in test_folders.CASES.keys() - test_folders.SAME.keys():
             folder = test_folders.make(Path(root), data, name)
             cls = getattr(transformers, test_folders.CASES[name][0] + ("Fast" if test_folders.CASES[name][1][0][1] == "vocab.json" else ""))
             tokenizer = cls.from_pretrained(str(folder))

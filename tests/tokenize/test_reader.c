@@ -399,6 +399,40 @@ static void a_vocabulary_file_is_enough(void **state)
     tm_encoding_finish(&e);
 }
 
+/* A whole one leads to source.spm, which is not whole here. */
+static void a_vocabulary_in_yaml_is_read_line_by_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } cases[] = {
+        {"</s>: 0\n\"a\": 1\n'it''s': 2\n", "source.spm"},
+        {"---\n# by marian-vocab\n\"\\u00e9\\x41\\t\\\"\\\\\": 0\r\na: b: 1\n,: 2", "source.spm"},
+        {"a: 0\nb 1\n", "vocab.yml:2: not a token and its id"},
+        {"a: -1\n", "vocab.yml:1: "},
+        {"a: 1.5\n", "vocab.yml:1: "},
+        {"a: 99999999999999999999\n", "vocab.yml:1: "},
+        {"\"a: 1\n", "vocab.yml:1: "},
+        {"'a'b: 1\n", "vocab.yml:1: "},
+        {"\"\\q\": 1\n", "vocab.yml:1: "},
+        {"\"\\ud800\": 1\n", "vocab.yml:1: "},
+        {"\"\\u00e\": 1\n", "vocab.yml:1: "},
+        {"\xff: 1\n", "vocab.yml:1: "},
+        {": 1\n", "vocab.yml:1: "},
+        {"a: 1\nb: 1\n", "two tokens have id 1"},
+    };
+    assert_true(folder_write(&folder, "source.spm", "", 0));
+    assert_true(folder_write(&folder, "target.spm", "", 0));
+    for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
+        struct tm_tokenizer *t = NULL;
+        struct tm_err err = {0};
+        assert_true(folder_write(&folder, "vocab.yml", cases[i].text, strlen(cases[i].text)));
+        assert_int_not_equal(tm_tokenizer_open(folder.path, &t, &err), TM_OK);
+        if (strstr(err.text, cases[i].words) == NULL)
+            fail_msg("%s: %s", cases[i].text, err.text);
+    }
+}
+
 static int make_folder(void **state)
 {
     (void)state;
@@ -426,6 +460,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(unusual_files_are_read),
         cmocka_unit_test(tokens_and_frame_can_be_asked_for),
         cmocka_unit_test(a_vocabulary_file_is_enough),
+        cmocka_unit_test(a_vocabulary_in_yaml_is_read_line_by_line),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

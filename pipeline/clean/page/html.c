@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { TITLE_MOST = 4096, METAS_MOST = 512, STRING_MOST = 8192 };
+enum { TITLE_MOST = 4096, METAS_MOST = 512, STRING_MOST = 8192, STATE_LEAST = 512 };
 
 /* An open element. */
 struct level {
@@ -113,6 +113,20 @@ static void add_meta(struct parser *x, const xmlChar **atts)
     }
 }
 
+/* The first <time> that says it is the publication's, else the first that is not the revision's. */
+static void note_time(struct parser *x, const xmlChar **atts)
+{
+    struct tm_page *p = x->p;
+    const char *value = attribute(atts, "datetime"), *names = attribute(atts, "class");
+    bool published = attribute(atts, "pubdate") != NULL || has_word(names, "publish");
+    bool revised = !published && (has_word(names, "updated") || has_word(names, "modified"));
+    if (value == NULL || value[0] == '\0' || revised || p->time_is_sure ||
+        (p->time_published != 0 && !published))
+        return;
+    p->time_published = keep_string(x, value);
+    p->time_is_sure = published;
+}
+
 /* What the head and a few attributes say about the page. */
 static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts)
 {
@@ -130,19 +144,19 @@ static void note_element(struct parser *x, enum tm_tag tag, const xmlChar **atts
         value = attribute(atts, "href");
         if (value != NULL && has_word(attribute(atts, "rel"), "canonical"))
             p->canonical = keep_string(x, value);
-    } else if (tag == TM_TAG_TIME && p->time_published == 0) {
-        value = attribute(atts, "datetime");
-        if (value != NULL && value[0] != '\0')
-            p->time_published = keep_string(x, value);
-    } else if (p->date_published == 0 && (value = attribute(atts, "itemprop")) != NULL &&
-               strcmp(value, "datePublished") == 0) {
+    } else if (p->date_published == 0 && has_word(attribute(atts, "itemprop"), "datepublished")) {
         value = attribute(atts, "content");
+        if (value == NULL)
+            value = attribute(atts, "datetime");
         if (value != NULL && value[0] != '\0')
             p->date_published = keep_string(x, value);
+    } else if (tag == TM_TAG_TIME) {
+        note_time(x, atts);
     } else if (tag == TM_TAG_TITLE) {
         x->in_title = p->title.len == 0;
-    } else if (tag == TM_TAG_SCRIPT && has_word(attribute(atts, "type"), "ld+json")) {
-        struct tm_script s = {(uint32_t)p->strings.len, 0, (uint32_t)x->last, 0};
+    } else if (tag == TM_TAG_SCRIPT && attribute(atts, "src") == NULL) {
+        bool json_ld = has_word(attribute(atts, "type"), "ld+json");
+        struct tm_script s = {(uint32_t)p->strings.len, 0, (uint32_t)x->last, 0, !json_ld};
         push(x, &p->scripts_, &s, sizeof s);
         x->in_json = true;
     }
@@ -304,6 +318,23 @@ static void on_start(void *arg, const xmlChar *name, const xmlChar **atts)
         x->skip++;
 }
 
+/* Scripts that hold neither statements nor a state are forgotten. */
+static void end_script(struct parser *x)
+{
+    struct tm_page *p = x->p;
+    struct tm_script *s = AT(p->scripts_, struct tm_script, LEN(p->scripts_, struct tm_script) - 1);
+    s->len = (uint32_t)p->strings.len - s->text;
+    s->source_end = (uint32_t)x->last;
+    x->in_json = false;
+    if (s->state &&
+        (s->len < STATE_LEAST || tm_state_start(p->strings.data + s->text, s->len) == s->len)) {
+        p->strings.len = s->text;
+        p->scripts_.len -= sizeof *s;
+        return;
+    }
+    push(x, &p->strings, "", 1);
+}
+
 static void on_end(void *arg, const xmlChar *name)
 {
     struct parser *x = arg;
@@ -324,14 +355,8 @@ static void on_end(void *arg, const xmlChar *name)
     n->piece_end = (uint32_t)tm_page_n_pieces(p);
     if (l->block_node == l->node)
         x->block_open = false;
-    if (x->in_json && n->tag == TM_TAG_SCRIPT) {
-        struct tm_script *s =
-            AT(p->scripts_, struct tm_script, LEN(p->scripts_, struct tm_script) - 1);
-        s->len = (uint32_t)p->strings.len - s->text;
-        s->source_end = (uint32_t)x->last;
-        push(x, &p->strings, "", 1);
-        x->in_json = false;
-    }
+    if (x->in_json && n->tag == TM_TAG_SCRIPT)
+        end_script(x);
     if (n->tag == TM_TAG_TITLE)
         x->in_title = false;
     x->skip -= x->skip > 0;

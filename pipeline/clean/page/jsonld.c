@@ -166,12 +166,9 @@ static void on_object(struct reader *r, const struct frame *f)
         memcpy(m->authors, f->authors, sizeof m->authors);
         m->n_authors = f->n_authors;
     }
-    if (f->thing == ARTICLE && f->len[F_BODY] > m->body_len) {
-        m->body = f->text[F_BODY];
-        m->body_len = f->len[F_BODY];
-        m->body_source = r->script->source;
-        m->body_source_end = r->script->source_end;
-    }
+    if (f->thing == ARTICLE && f->len[F_BODY] > m->body.len)
+        m->body = (struct tm_body){f->text[F_BODY], f->len[F_BODY], r->script->source,
+                                   r->script->source_end};
     if (better) {
         r->best = f->thing;
         m->page_type = thing_names[f->thing];
@@ -241,6 +238,7 @@ void tm_jsonld_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m
     struct reader r = {.arena = arena, .m = m, .best = OTHER};
     for (size_t i = 0; i < p->scripts_.len / sizeof *scripts; i++) {
         r.script = &scripts[i];
-        read_script(&r, p->strings.data + scripts[i].text, scripts[i].len);
+        if (!scripts[i].state)
+            read_script(&r, p->strings.data + scripts[i].text, scripts[i].len);
     }
 }

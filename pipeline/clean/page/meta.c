@@ -8,7 +8,6 @@
 #include <strings.h>
 
 enum {
-    TITLE_MOST = 1024,
     NAME_MOST = 200,
     DATE_MOST = 64,
     DATE_TEXT_MOST = 100,
@@ -19,8 +18,7 @@ enum {
 /* ---- strings -----------------------------------------------------------------------------------
  */
 
-/* One character reference at s ("&amp;", "&#8217;", "&#x2019;"); 0: none. */
-static size_t reference(const char *s, size_t n, uint32_t *ret_cp)
+size_t tm_meta_reference(const char *s, size_t n, uint32_t *ret_cp)
 {
     const char *end = memchr(s, ';', TM_MIN(n, (size_t)16));
     if (end == NULL || end - s < 3)
@@ -55,7 +53,7 @@ const char *tm_meta_tidy(struct tm_arena *arena, const char *s, size_t n, size_t
     bool gap = false;
     for (size_t i = 0; i < n && out.len < most;) {
         uint32_t cp;
-        size_t len = s[i] == '&' ? reference(s + i, n - i, &cp) : 0;
+        size_t len = s[i] == '&' ? tm_meta_reference(s + i, n - i, &cp) : 0;
         if (len == 0 && (len = tm_utf8_decode(s + i, n - i, &cp)) == 0)
             break;
         i += len;
@@ -100,6 +98,17 @@ static const char *const published_names[] = {"article:published_time",
                                               "og:published_time",
                                               "article.published",
                                               "citation_publication_date",
+                                              "dcterms.date",
+                                              "dcterms.issued",
+                                              "dc.date.publication",
+                                              "originalpublicationdate",
+                                              "article_date_original",
+                                              "publication-date",
+                                              "publish_date",
+                                              "published-date",
+                                              "cxenseparse:recs:publishtime",
+                                              "rnews:datepublished",
+                                              "bt:pubdate",
                                               NULL};
 static const char *const modified_names[] = {"article:modified_time", "datemodified",
                                              "og:updated_time",       "last-modified",
@@ -154,42 +163,8 @@ static const char *meta_value(const struct tm_page *p, const char *const *names)
 /* ---- fields ------------------------------------------------------------------------------------
  */
 
-static size_t count_words(const char *s, size_t n)
-{
-    size_t words = 0;
-    for (size_t i = 0; i < n; i++)
-        words += s[i] != ' ' && (i == 0 || s[i - 1] == ' ');
-    return words;
-}
-
-/* "Headline | Site" without the site: where the page names its site so, or, of a <title>, where
- * what is left is long enough for a headline. */
-static const char *without_site(struct tm_arena *arena, const char *title, const char *site,
-                                bool guess)
-{
-    static const char *const bars[] = {" | ", " - ", " – ", " — ", " · ", " :: ", " » "};
-    const char *last = NULL;
-    size_t bar = 0;
-    if (title == NULL)
-        return NULL;
-    for (size_t i = 0; i < TM_COUNTOF(bars); i++) {
-        for (const char *at = title; (at = strstr(at, bars[i])) != NULL; at++) {
-            if (last == NULL || at > last) {
-                last = at;
-                bar = strlen(bars[i]);
-            }
-        }
-    }
-    if (last == NULL || last == title)
-        return title;
-    bool named = site != NULL && strncasecmp(last + bar, site, strlen(site)) == 0;
-    if (named || (guess && count_words(title, (size_t)(last - title)) > 4))
-        return tm_arena_strndup(arena, title, (size_t)(last - title));
-    return title;
-}
-
-static const char *element_text(const struct tm_page *p, uint32_t node, struct tm_arena *arena,
-                                size_t most)
+const char *tm_meta_text(const struct tm_page *p, uint32_t node, struct tm_arena *arena,
+                         size_t most)
 {
     const struct tm_node *n = &tm_page_nodes(p)[node];
     const struct tm_piece *pieces = tm_page_pieces(p);
@@ -198,80 +173,6 @@ static const char *element_text(const struct tm_page *p, uint32_t node, struct t
     const struct tm_piece *last = &pieces[n->piece_end - 1];
     uint32_t from = pieces[n->piece].text;
     return tm_meta_tidy(arena, p->text.data + from, last->text + last->len - from, most);
-}
-
-/* The only <h1>; pages with several use them for other things. */
-static const char *heading(const struct tm_page *p, struct tm_arena *arena)
-{
-    const struct tm_node *nodes = tm_page_nodes(p);
-    uint32_t found = UINT32_MAX;
-    for (uint32_t i = 0; i < tm_page_n_nodes(p); i++) {
-        if (nodes[i].tag != TM_TAG_H1)
-            continue;
-        if (found != UINT32_MAX)
-            return NULL;
-        found = i;
-    }
-    return found == UINT32_MAX ? NULL : element_text(p, found, arena, TITLE_MOST);
-}
-
-/* How many words of a are words of b too. */
-static size_t shared_words(const char *a, const char *b)
-{
-    size_t shared = 0;
-    while (*a != '\0') {
-        size_t n = strcspn(a, " ");
-        const char *at = n == 0 ? NULL : memmem(b, strlen(b), a, n);
-        shared += at != NULL && (at == b || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0');
-        a += n;
-        a += *a == ' ';
-    }
-    return shared;
-}
-
-/* Without a word about its title in the head: the only <h1> where <title> repeats it, else <title>.
- */
-static const char *visible_title(struct tm_page *p, struct tm_arena *arena, const char *title,
-                                 const char *site)
-{
-    const char *h1 = heading(p, arena);
-    if (title == NULL || (h1 != NULL && strcasestr(title, h1) != NULL))
-        return h1;
-    return without_site(arena, title, site, true);
-}
-
-/* "A headline that was too lo..." is what <title> has in full. */
-static const char *untruncated(struct tm_arena *arena, const char *said, const char *title,
-                               const char *site)
-{
-    size_t n = said == NULL ? 0 : strlen(said), dots = 0;
-    if (n > 3 && strcmp(said + n - 3, "...") == 0)
-        dots = 3;
-    else if (n > 3 && strcmp(said + n - 3, "…") == 0)
-        dots = strlen("…");
-    if (dots == 0 || title == NULL || strncmp(said, title, n - dots) != 0 ||
-        strncmp(title + n - dots, said + n - dots, dots) == 0)
-        return said;
-    return without_site(arena, title, site, true);
-}
-
-static void read_title(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
-{
-    const char *title =
-        p->title.len == 0 ? NULL : tm_meta_tidy(arena, p->title.data, p->title.len, TITLE_MOST);
-    const char *said = tidy(arena, meta_value(p, title_names), TITLE_MOST);
-    if (m->title != NULL && m->name != NULL && title != NULL &&
-        shared_words(m->name, title) > shared_words(m->title, title))
-        m->title = m->name; /* a headline for search engines; the name is what readers see */
-    if (m->title == NULL)
-        m->title = m->name != NULL && said == NULL ? m->name : said;
-    else if (said != NULL && title != NULL && strstr(said, m->title) != NULL &&
-             shared_words(said, title) > shared_words(m->title, title))
-        m->title = said; /* with the line that stands over it */
-    if (m->title == NULL)
-        m->title = visible_title(p, arena, title, m->site);
-    m->title = without_site(arena, m->title, m->site, false);
-    m->title = untruncated(arena, m->title, title, m->site);
 }
 
 static bool is_digits(const char *s, size_t n)
@@ -340,7 +241,7 @@ static const char *person(struct tm_arena *arena, const char *s)
         if (at != NULL && at > s)
             n = TM_MIN(n, (size_t)(at - s));
     }
-    bool sound = n >= 3 && n < 80 && count_words(s, n) <= 6;
+    bool sound = n >= 3 && n < 80 && tm_meta_words(s, n) <= 6;
     for (size_t i = 0; i < n; i++)
         sound = sound && !(s[i] >= '0' && s[i] <= '9') && strchr("!?{}<>=", s[i]) == NULL;
     return sound ? tm_arena_strndup(arena, s, n) : NULL;
@@ -352,13 +253,13 @@ static const char *byline(const struct tm_page *p, struct tm_arena *arena)
     const struct tm_node *nodes = tm_page_nodes(p);
     const char *name = NULL;
     if (p->author_node > 0)
-        name = person(arena, element_text(p, p->author_node - 1, arena, NAME_MOST));
+        name = person(arena, tm_meta_text(p, p->author_node - 1, arena, NAME_MOST));
     for (uint32_t i = 0; name == NULL && i < tm_page_n_nodes(p); i++) {
         unsigned hints = nodes[i].class_hints | nodes[i].id_hints;
         if (nodes[i].rule == TM_RULE_COMMENTS)
             i = nodes[i].end - 1;
         else if ((hints & HINT_BYLINE) && nodes[i].piece_end - nodes[i].piece < 12)
-            name = person(arena, element_text(p, i, arena, NAME_MOST));
+            name = person(arena, tm_meta_text(p, i, arena, NAME_MOST));
     }
     return name;
 }
@@ -390,20 +291,17 @@ static const char *language(struct tm_arena *arena, const char *s)
     return copy;
 }
 
-void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
+static void read_url(const struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
 {
-    const char *said = m->lang;
-    tm_jsonld_read(p, arena, m);
-    if (m->site == NULL)
-        m->site = tidy(arena, meta_value(p, site_names), NAME_MOST);
-    read_title(p, arena, m);
-    read_authors(p, arena, m);
-    m->description = tidy(arena, meta_value(p, description_names), DESCRIPTION_MOST);
-    const char *canonical = tm_page_string(p, p->canonical);
-    if (canonical == NULL || strstr(canonical, "://") == NULL)
-        canonical = meta_value(p, url_names);
-    if (canonical != NULL && strstr(canonical, "://") != NULL)
-        m->url = tidy(arena, canonical, URL_MOST);
+    const char *said = tm_page_string(p, p->canonical);
+    if (said == NULL || strstr(said, "://") == NULL)
+        said = meta_value(p, url_names);
+    if (said != NULL && strstr(said, "://") != NULL)
+        m->url = tidy(arena, said, URL_MOST);
+}
+
+static void read_dates(const struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
+{
     m->published = date(arena, m->published);
     for (const char *const *name = published_names; m->published == NULL && *name != NULL; name++)
         m->published = date(arena, meta_value(p, (const char *const[]){*name, NULL}));
@@ -418,9 +316,22 @@ void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
     m->modified = date(arena, m->modified);
     if (m->modified == NULL)
         m->modified = date(arena, meta_value(p, modified_names));
-    said = p->lang != 0 ? tm_page_string(p, p->lang) : meta_value(p, lang_names);
-    m->lang = language(arena, said != NULL ? said : m->lang);
+}
+
+void tm_meta_read(struct tm_page *p, struct tm_arena *arena, struct tm_meta *m)
+{
     static const char *const type_names[] = {"og:type", NULL};
+    tm_jsonld_read(p, arena, m);
+    if (m->site == NULL)
+        m->site = tidy(arena, meta_value(p, site_names), NAME_MOST);
+    read_url(p, arena, m);
+    m->title =
+        tm_meta_title(p, arena, m, tidy(arena, meta_value(p, title_names), TM_META_TITLE_MOST));
+    read_authors(p, arena, m);
+    m->description = tidy(arena, meta_value(p, description_names), DESCRIPTION_MOST);
+    read_dates(p, arena, m);
+    const char *said = p->lang != 0 ? tm_page_string(p, p->lang) : meta_value(p, lang_names);
+    m->lang = language(arena, said != NULL ? said : m->lang);
     const char *type = meta_value(p, type_names);
     if (m->page_type == NULL && type != NULL && strcasecmp(type, "article") == 0)
         m->page_type = "article";

@@ -13,14 +13,30 @@ static const struct {
     const char *name;
     unsigned month;
 } months[] = {
-    {"jan", 1},  {"jän", 1},  {"ene", 1},  {"gen", 1},  {"feb", 2},  {"fév", 2},  {"fev", 2},
-    {"mar", 3},  {"mär", 3},  {"maa", 3},  {"mrz", 3},  {"apr", 4},  {"avr", 4},  {"abr", 4},
-    {"may", 5},  {"mai", 5},  {"mei", 5},  {"mag", 5},  {"maj", 5},  {"jun", 6},  {"juin", 6},
-    {"giu", 6},  {"jul", 7},  {"juil", 7}, {"lug", 7},  {"aug", 8},  {"aoû", 8},  {"ago", 8},
-    {"sep", 9},  {"set", 9},  {"oct", 10}, {"okt", 10}, {"out", 10}, {"ott", 10}, {"nov", 11},
-    {"dec", 12}, {"dez", 12}, {"déc", 12}, {"dic", 12}, {"янв", 1},  {"фев", 2},  {"мар", 3},
-    {"апр", 4},  {"мая", 5},  {"июн", 6},  {"июл", 7},  {"авг", 8},  {"сен", 9},  {"окт", 10},
-    {"ноя", 11}, {"дек", 12},
+    {"jan", 1},     {"jän", 1},     {"ene", 1},   {"gen", 1},     {"sty", 1},      {"led", 1},
+    {"oca", 1},     {"янв", 1},     {"січ", 1},   {"ιαν", 1},     {"يناير", 1},    {"tammi", 1},
+    {"feb", 2},     {"fév", 2},     {"fev", 2},   {"lut", 2},     {"úno", 2},      {"şub", 2},
+    {"фев", 2},     {"лют", 2},     {"φεβ", 2},   {"فبراير", 2},  {"helmi", 2},    {"mar", 3},
+    {"mär", 3},     {"maa", 3},     {"mrz", 3},   {"márc", 3},    {"bře", 3},      {"мар", 3},
+    {"бер", 3},     {"μαρ", 3},     {"مارس", 3},  {"apr", 4},     {"avr", 4},      {"abr", 4},
+    {"ápr", 4},     {"kwi", 4},     {"dub", 4},   {"nis", 4},     {"апр", 4},      {"кві", 4},
+    {"απρ", 4},     {"أبريل", 4},   {"huhti", 4}, {"may", 5},     {"mai", 5},      {"mei", 5},
+    {"mag", 5},     {"maj", 5},     {"máj", 5},   {"kvě", 5},     {"мая", 5},      {"май", 5},
+    {"тра", 5},     {"μαΐ", 5},     {"μαϊ", 5},   {"مايو", 5},    {"touko", 5},    {"jun", 6},
+    {"juin", 6},    {"giu", 6},     {"jún", 6},   {"cze", 6},     {"červn", 6},    {"haz", 6},
+    {"июн", 6},     {"чер", 6},     {"ιουν", 6},  {"يونيو", 6},   {"kesä", 6},     {"jul", 7},
+    {"juil", 7},    {"lug", 7},     {"júl", 7},   {"lip", 7},     {"července", 7}, {"červenec", 7},
+    {"tem", 7},     {"июл", 7},     {"лип", 7},   {"ιουλ", 7},    {"يوليو", 7},    {"heinä", 7},
+    {"aug", 8},     {"aoû", 8},     {"ago", 8},   {"agu", 8},     {"sie", 8},      {"srp", 8},
+    {"ağu", 8},     {"авг", 8},     {"сер", 8},   {"αυγ", 8},     {"أغسطس", 8},    {"elo", 8},
+    {"sep", 9},     {"set", 9},     {"szept", 9}, {"wrz", 9},     {"září", 9},     {"eyl", 9},
+    {"сен", 9},     {"вер", 9},     {"σεπ", 9},   {"سبتمبر", 9},  {"syys", 9},     {"oct", 10},
+    {"okt", 10},    {"out", 10},    {"ott", 10},  {"paź", 10},    {"říj", 10},     {"eki", 10},
+    {"окт", 10},    {"жов", 10},    {"οκτ", 10},  {"أكتوبر", 10}, {"loka", 10},    {"nov", 11},
+    {"lis", 11},    {"kas", 11},    {"ноя", 11},  {"лис", 11},    {"νοε", 11},     {"νοέ", 11},
+    {"نوفمبر", 11}, {"marras", 11}, {"dec", 12},  {"dez", 12},    {"déc", 12},     {"dic", 12},
+    {"gru", 12},    {"prosin", 12}, {"ara", 12},  {"дек", 12},    {"гру", 12},     {"δεκ", 12},
+    {"ديسمبر", 12}, {"joulu", 12},
 };
 
 static bool is_digit(char c)
@@ -97,6 +113,21 @@ static bool numbers(const char *s, unsigned out[3])
     return is_day(out[0], out[1], out[2]);
 }
 
+/* "2026年1月31日", "2026년 1월 31일". */
+static bool counted(const char *s, unsigned out[3])
+{
+    static const char *const signs[3][2] = {{"年", "년"}, {"月", "월"}, {"日", "일"}};
+    for (size_t i = 0; i < 3; i++) {
+        out[i] = number(&s, i == 0 ? 4 : 2);
+        s = skip(s, " ");
+        bool is = strncmp(s, signs[i][0], 3) == 0 || strncmp(s, signs[i][1], 3) == 0;
+        if (!is)
+            return false;
+        s = skip(s + 3, " ");
+    }
+    return is_day(out[0], out[1], out[2]);
+}
+
 /* "31. Januar 2026", "31 de enero de 2026", "31st January, 2026"; where it ends, NULL: no date. */
 static const char *day_month_year(const char *s, unsigned out[3])
 {
@@ -165,13 +196,14 @@ const char *tm_meta_date(struct tm_arena *arena, const char *s)
         bool inside = p > s && (is_digit(p[-1]) || ((p[-1] | 32) >= 'a' && (p[-1] | 32) <= 'z'));
         if (inside)
             continue;
-        const char *end = is_digit(*p) && !numbers(p, d) ? day_month_year(p, d) : NULL;
+        const char *end =
+            is_digit(*p) && !numbers(p, d) && !counted(p, d) ? day_month_year(p, d) : NULL;
         if (end != NULL) {
             char time[24];
             clock_time(end, time);
             return tm_arena_printf(arena, "%04u-%02u-%02u%s", d[0], d[1], d[2], time);
         }
-        if (is_digit(*p) ? numbers(p, d) : month_day_year(p, d))
+        if (is_digit(*p) ? numbers(p, d) || counted(p, d) : month_day_year(p, d))
             return tm_arena_printf(arena, "%04u-%02u-%02u", d[0], d[1], d[2]);
     }
     return NULL;

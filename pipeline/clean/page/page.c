@@ -71,7 +71,7 @@ void tm_page_clear(struct tm_page *p)
         tm_buf_clear(bufs[i]);
     p->lang = p->canonical = p->author_node = 0;
     p->date_published = p->time_published = 0;
-    p->depth_capped = false;
+    p->depth_capped = p->time_is_sure = false;
     tm_buf_append(&p->strings, "", 1); /* offset 0 means none */
 }
 

@@ -63,9 +63,11 @@ struct tm_block_range {
 struct tm_meta_entry {
     uint32_t name, content;
 }; /* in page->strings */
+/* JSON-LD, or with JSON that a script fills the page from; in page->strings. */
 struct tm_script {
     uint32_t text, len, source, source_end;
-}; /* JSON-LD, in page->strings */
+    bool state;
+};
 
 struct tm_page {
     const char *source; /* decoded, UTF-8 */
@@ -75,7 +77,8 @@ struct tm_page {
     struct tm_buf scratch;
     struct tm_buf title;                     /* of <title> */
     uint32_t lang, canonical;                /* in strings; 0: none */
-    uint32_t date_published, time_published; /* itemprop datePublished; first <time datetime> */
+    uint32_t date_published, time_published; /* itemprop datePublished; <time datetime> */
+    bool time_is_sure;                       /* it says that it is the publication's */
     uint32_t author_node;                    /* element + 1 */
     bool depth_capped;
 };
@@ -90,6 +93,9 @@ struct tm_page_limits {
 enum tm_status tm_page_parse(struct tm_page *p, const struct tm_vocabulary *v, const char *source,
                              size_t len, bool xml, const struct tm_page_limits *limits,
                              struct tm_err *err);
+
+/* state.c: where in a script the JSON of a page's state begins; n: it holds none. */
+size_t tm_state_start(const char *s, size_t n);
 
 /* page.c */
 void tm_page_clear(struct tm_page *p); /* keeps the memory */
