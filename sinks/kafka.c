@@ -223,17 +223,26 @@ static bool wait_for_room(struct kafka *k)
     return k->failed.status == TM_OK;
 }
 
-/* To all of its topics; what fits into none is the document's failure. */
+/* Where the result goes; TM_OK: all of those topics are there. */
+static enum tm_status route(struct topics *t, const struct tm_doc *doc, struct tm_err *err)
+{
+    enum tm_status s = topics_route(t, doc, err);
+    for (size_t i = 0; t->several && s == TM_OK && i < t->n_route; i++)
+        if (t->route[i]->missing)
+            s = tm_err_set(err, TM_NOTFOUND, "topic %s does not exist", t->route[i]->name);
+    return s;
+}
+
+/* To all of its topics or to none: then it is the document's failure. One limit holds for all of
+ * them (look_at_topics), so a result that is too large is so for the first. */
 static enum tm_status put_result(struct kafka *k, struct tm_doc *doc, struct tm_err *err)
 {
     struct tm_err why = {0};
-    enum tm_status s = topics_route(k->o.topics, doc, &why);
+    enum tm_status s = route(k->o.topics, doc, &why);
     if (s != TM_OK)
         return tm_doc_fail(doc, "kafka", s, "%s", why.text);
     for (size_t i = 0; i < k->o.topics->n_route; i++) {
         const struct topic *to = k->o.topics->route[i];
-        if (to->missing && k->o.topics->several)
-            return tm_doc_fail(doc, "kafka", TM_NOTFOUND, "topic %s does not exist", to->name);
         while ((s = kafka_put_result(&k->o, to, doc, err)) == TM_AGAIN && wait_for_room(k))
             *err = (struct tm_err){0};
         if (s == TM_TOOLARGE)

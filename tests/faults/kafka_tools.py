@@ -270,6 +270,7 @@ CONFIG = """\
 source:
   kafka: {{ brokers: "{brokers}", topics: [{topics}], group: {group}, session_ms: {session_ms}{source} }}
 clean: {{ kind: {kind} }}
+tasks: [{tasks}]
 sink:
 {sink}
 state: {{ path: state, instance: {instance} }}
@@ -285,7 +286,7 @@ class Mill:
 
     def __init__(self, world, topics, out=None, dead=None, group=None, instance="default", kind="json",
                  window=256, session_ms=1000, stage_seconds=60, drain_seconds=30, source="", sink=None,
-                 properties=None, brokers=None, folder=None):
+                 properties=None, brokers=None, folder=None, tasks=""):
         self.world = world
         self.folder = folder or world.folder()
         self.group = group or f"group-{world.number}"
@@ -295,7 +296,7 @@ class Mill:
         given = {"socket.timeout.ms": 10000, "reconnect.backoff.max.ms": 500, **(properties or {})}
         text = CONFIG.format(brokers=brokers or world.broker.address, topics=", ".join(self.topics),
                              group=self.group, session_ms=session_ms, source=source and ", " + source, kind=kind,
-                             sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
+                             tasks=tasks, sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
                              drain_seconds=drain_seconds,
                              properties=", ".join(f"{k}: {v}" for k, v in given.items()))
         self.config = self.folder / f"{instance}.yaml"
