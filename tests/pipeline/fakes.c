@@ -25,9 +25,22 @@ static enum tm_status source_create(void **ret_self, const struct tm_conf *conf,
     return TM_OK;
 }
 
+static void attach(void *self, const struct tm_source_host *host)
+{
+    struct fake *f = self;
+    f->host = host;
+}
+
 static enum tm_status service(void *self, unsigned wait_ms, struct tm_err *err)
 {
-    (void)self, (void)err;
+    (void)err;
+    struct fake *f = self;
+    if (f->take_away) {
+        f->host->revoke(f->host->arg, (const uint64_t[]){2}, 1, true, 0);
+        f->lane[2].epoch++;
+        f->lane[2].give = f->lane[2].delivered = f->lane[2].committed;
+        f->take_away = false;
+    }
     usleep(wait_ms * 100u);
     return TM_OK;
 }
@@ -111,6 +124,7 @@ static void keep(void *self)
 const struct tm_source_ops fake_source = {
     .name = "fake source",
     .create = source_create,
+    .attach = attach,
     .service = service,
     .take = take,
     .commit = commit,
