@@ -352,6 +352,12 @@ void fake_conf(struct tm_conf *conf, const char *state_path)
     conf->state_path = strdup(state_path);
 }
 
+static void take_a_while(void *arg)
+{
+    (void)arg;
+    usleep(50000);
+}
+
 enum tm_status fake_run(struct fake *f, const struct tm_conf *conf,
                         const struct runner_parts *parts, struct tm_summary *ret_summary,
                         struct tm_err *err)
@@ -371,6 +377,8 @@ enum tm_status fake_run(struct fake *f, const struct tm_conf *conf,
     struct tm_runner *r = NULL;
     enum tm_status s = runner_create_with(parts, &config, &r, err);
     f->runner = r;
+    if (s == TM_OK && f->slow_main)
+        tm_runner_watch(r, -1, take_a_while, f);
     if (s == TM_OK)
         s = tm_runner_run(r, ret_summary, err);
     tm_runner_destroy(r);

@@ -184,6 +184,19 @@ static void fenced_ends_the_run(void **state)
     assert_non_null(strstr(t->err.text, "another instance"));
 }
 
+/* What comes behind a release that was not stored must not be: its progress would cover that. */
+static void nothing_is_delivered_behind_the_end(void **state)
+{
+    struct run *t = *state;
+    t->fake.delivers[0] = TM_STORED;
+    t->fake.delivers[1] = TM_FENCED;
+    t->fake.n_delivers = 2;
+    t->fake.slow_main = true;
+    assert_int_equal(run(t, &fake_parts_plain), TM_CLOSED);
+    assert_int_equal(t->fake.delivers_done, 2);
+    assert_int_equal(t->fake.disorder, 0);
+}
+
 static void a_stage_that_cannot_go_on_ends_the_run(void **state)
 {
     struct run *t = *state;
@@ -396,6 +409,7 @@ int main(void)
         RUN(an_aborted_release_comes_again),
         RUN(a_lane_given_again_leaves_the_release),
         RUN(fenced_ends_the_run),
+        RUN(nothing_is_delivered_behind_the_end),
         RUN(a_stage_that_cannot_go_on_ends_the_run),
         RUN(a_broken_device_ends_the_run),
         RUN(stop_drains_what_is_in_flight),
