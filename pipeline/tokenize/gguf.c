@@ -329,5 +329,5 @@ enum tm_status tok_open_gguf(struct tm_tokenizer *t, const char *folder, struct 
         s = tm_err_set(&why, TM_BADINPUT,
                        "a token or merge of the GGUF file is no text, or all are "
                        "too much of it");
-    return s == TM_OK ? TM_OK : tm_err_set(err, s, "%s: %s", folder, why.text);
+    return s == TM_OK || s == TM_NOTFOUND ? s : tm_err_set(err, s, "%s: %s", folder, why.text);
 }
