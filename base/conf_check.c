@@ -92,6 +92,37 @@ static void check_source(struct report *r, const struct tm_conf *c)
         say(r, "source.kafka.topics", "topics of which cluster? set source.kafka.brokers");
 }
 
+/* The place of a task or a language in a topic's name; 0: none. */
+static size_t placeholder(const char *s)
+{
+    static const char *const all[] = {"{task}", "{lang}"};
+    for (size_t i = 0; i < TM_COUNTOF(all); i++)
+        if (strncmp(s, all[i], strlen(all[i])) == 0)
+            return strlen(all[i]);
+    return 0;
+}
+
+static bool is_topic(const char *s, bool pattern)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                  "0123456789._-";
+    size_t n = 0, step;
+    for (; *s != '\0'; s += step, n++) {
+        step = strchr(letters, *s) != NULL ? 1 : pattern && n > 0 ? placeholder(s) : 0;
+        if (step == 0)
+            return false;
+    }
+    return n <= 249;
+}
+
+/* Could a name that the pattern makes be this one? */
+static bool may_be(const char *pattern, const char *name, size_t n)
+{
+    size_t prefix = strcspn(pattern, "{");
+    return strncmp(pattern, name, TM_MIN(prefix, n)) == 0 && n >= prefix &&
+           (n == prefix) == (pattern[prefix] == '\0');
+}
+
 /* Exactly once needs the positions in the cluster that the results go to. */
 static void check_kafka_sink(struct report *r, const struct tm_conf *c)
 {
@@ -103,7 +134,7 @@ static void check_kafka_sink(struct report *r, const struct tm_conf *c)
         say(r, "sink.kafka.delivery",
             "exactly-once needs source.kafka with the same brokers as sink.kafka; say auto or "
             "at-least-once");
-    if (strcmp(c->sink_kafka_topic, c->sink_dead_letters_topic) == 0)
+    if (may_be(c->sink_kafka_topic, c->sink_dead_letters_topic, strlen(c->sink_dead_letters_topic)))
         say(r, "sink.dead_letters.topic", "results go to this topic; choose another");
 }
 
@@ -114,16 +145,15 @@ static void check_topics(struct report *r, const struct tm_conf *c)
     } outputs[] = {{"sink.kafka.topic", c->sink_kafka_topic},
                    {"sink.dead_letters.topic", c->sink_dead_letters_topic}};
     for (size_t i = 0; i < TM_COUNTOF(outputs); i++) {
-        size_t n = strlen(outputs[i].topic);
-        if (strspn(outputs[i].topic, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                     "0123456789._-") != n ||
-            n > 249)
+        const char *topic = outputs[i].topic;
+        if (!is_topic(topic, i == 0))
             say(r, outputs[i].path,
-                "\"%.80s\" is no topic: letters, digits, '.', '_' and '-', at most 249",
-                outputs[i].topic);
-        for (const char *t = c->source_kafka_topics; n > 0 && *t != '\0'; t += *t == ',') {
+                "\"%.80s\" is no topic: letters, digits, '.', '_' and '-', at most 249%s", topic,
+                i == 0 ? ", and behind the first of them {task} and {lang}" : "");
+        for (const char *t = c->source_kafka_topics; topic[0] != '\0' && *t != '\0';
+             t += *t == ',') {
             size_t len = strcspn(t, ",");
-            if (len == n && memcmp(t, outputs[i].topic, n) == 0)
+            if (may_be(topic, t, len))
                 say(r, outputs[i].path, "documents are taken from this topic; choose another");
             t += len;
         }

@@ -89,7 +89,10 @@
       "", "bytes", "Documents of topics: results that are enough for their files")                 \
     X("sink.kafka.brokers", sink_kafka_brokers, STR, "", 0, 0, "", "",                             \
       "Cluster for the results; empty: the one of source.kafka.brokers")                           \
-    X("sink.kafka.topic", sink_kafka_topic, STR, "", 0, 0, "", "", "Topic for the results")        \
+    X("sink.kafka.topic", sink_kafka_topic, STR, "", 0, 0, "", "",                                 \
+      "Topic for the results; {task} and {lang} at its end make it several: news-{task}")          \
+    X("sink.kafka.most_topics", sink_kafka_most_topics, INT, "100", 1, 1000, "", "topics",         \
+      "Most topics that {task} and {lang} may make; a result for one more is a dead letter")       \
     X("sink.kafka.delivery", sink_kafka_delivery, ENUM, "auto", 0, 0,                              \
       "auto|exactly-once|at-least-once", "",                                                       \
       "exactly-once: results and positions in one transaction, from topics of the same cluster; "  \
@@ -142,6 +145,8 @@
       "Most documents between source and sink")                                                    \
     X("limits.bytes", limits_bytes, INT, "268435456", 1048576, 1099511627776, "", "bytes",         \
       "Most raw bytes between source and sink; one document is always let in")                     \
+    X("limits.tokens", limits_tokens, INT, "4194304", 1024, 1099511627776, "", "tokens",           \
+      "Most tokens of all tasks between source and sink; one document is always let in")           \
     X("limits.document_memory", limits_document_memory, INT, "268435456", 1048576, 17179869184,    \
       "", "bytes", "Most memory one document may use")                                             \
     X("limits.memory", limits_memory, INT, "0", 0, 1099511627776, "", "bytes",                     \

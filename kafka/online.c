@@ -195,7 +195,8 @@ static void check_sink(struct probe *p)
         return;
     const char *path = p->conf->sink_kafka_brokers[0] != '\0' ? "sink.kafka.brokers" : "sink.kafka";
     if (find_brokers(p, path)) {
-        find_topic(p, "sink.kafka.topic", p->conf->sink_kafka_topic);
+        if (strchr(p->conf->sink_kafka_topic, '{') == NULL) /* else documents make the names */
+            find_topic(p, "sink.kafka.topic", p->conf->sink_kafka_topic);
         check_letters(p);
         if (transactions)
             check_limit(p, "sink.kafka.transaction_ms", p->conf->sink_kafka_transaction_ms,

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RING_FIRST = 4 };
+enum { RING_FIRST = 4, LEARN = 16 };
+
+static const double first_tokens_per_byte = 0.25; /* English, before anything is known */
 
 struct entry {
     struct tm_doc *doc; /* NULL: in flight, or handed out */
     uint64_t seq, since_ns;
-    size_t bytes, out_bytes;
+    size_t bytes, out_bytes, tokens; /* tokens: expected, then counted */
     bool finished, last;
 };
 
@@ -28,13 +30,14 @@ struct lane {
 };
 
 struct ledger {
-    size_t most_docs, most_bytes, docs, bytes, done, done_bytes;
+    size_t most_docs, most_bytes, most_tokens, docs, bytes, tokens, done, done_bytes;
+    double tokens_per_byte;
     struct lane *ready_head, **ready_tail;
     size_t mask;
     struct lane *buckets[];
 };
 
-struct ledger *ledger_create(size_t most_docs, size_t most_bytes)
+struct ledger *ledger_create(size_t most_docs, size_t most_bytes, size_t most_tokens)
 {
     size_t n = 16;
     while (n < most_docs)
@@ -44,6 +47,8 @@ struct ledger *ledger_create(size_t most_docs, size_t most_bytes)
         return NULL;
     l->most_docs = most_docs;
     l->most_bytes = most_bytes;
+    l->most_tokens = most_tokens;
+    l->tokens_per_byte = first_tokens_per_byte;
     l->mask = n - 1;
     l->ready_tail = &l->ready_head;
     return l;
@@ -104,6 +109,7 @@ static void pop(struct ledger *l, struct lane *lane)
     struct entry *e = entry_at(lane, 0);
     l->docs--;
     l->bytes -= e->bytes;
+    l->tokens -= e->tokens;
     l->done -= e->finished;
     l->done_bytes -= e->out_bytes;
     tm_doc_destroy(e->doc);
@@ -147,10 +153,21 @@ bool ledger_has(const struct ledger *l, uint64_t lane, uint32_t epoch)
     return at != NULL && at->epoch == epoch;
 }
 
+static size_t expect_tokens(const struct ledger *l, size_t bytes)
+{
+    return l->most_tokens == 0 ? 0 : (size_t)((double)bytes * l->tokens_per_byte);
+}
+
+static bool fits(size_t used, size_t more, size_t most)
+{
+    return used < most && more <= most - used;
+}
+
 bool ledger_room(const struct ledger *l, size_t bytes)
 {
-    return l->docs == 0 || (l->docs < l->most_docs && l->bytes < l->most_bytes &&
-                            bytes <= l->most_bytes - l->bytes);
+    return l->docs == 0 ||
+           (l->docs < l->most_docs && fits(l->bytes, bytes, l->most_bytes) &&
+            (l->most_tokens == 0 || fits(l->tokens, expect_tokens(l, bytes), l->most_tokens)));
 }
 
 static bool grow(struct lane *lane)
@@ -200,11 +217,16 @@ enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struc
                           (unsigned long long)rec->seq, (unsigned long long)lane->due);
     if (lane == NULL || !grow(lane))
         return tm_err_set(err, TM_NOMEM, "ledger of %zu records", l->docs);
-    *entry_at(lane, lane->n++) = (struct entry){
-        .seq = rec->seq, .since_ns = tm_clock_ns(), .bytes = rec->len, .last = rec->last};
+    const size_t tokens = expect_tokens(l, rec->len);
+    *entry_at(lane, lane->n++) = (struct entry){.seq = rec->seq,
+                                                .since_ns = tm_clock_ns(),
+                                                .bytes = rec->len,
+                                                .tokens = tokens,
+                                                .last = rec->last};
     lane->due = rec->seq + 1;
     l->docs++;
     l->bytes += rec->len;
+    l->tokens += tokens;
     return TM_OK;
 }
 
@@ -223,13 +245,31 @@ static struct entry *find_entry(const struct lane *lane, uint64_t seq)
     return e != NULL && e->seq == seq ? e : NULL;
 }
 
+/* The record in the window; NULL: it has left, or is of an old epoch. */
+static struct entry *entry_of(const struct ledger *l, const struct tm_record *rec,
+                              struct lane **ret_lane)
+{
+    struct lane *lane = *ret_lane = *find(l, rec->lane);
+    return lane == NULL || rec->epoch != lane->epoch ? NULL : find_entry(lane, rec->seq);
+}
+
+void ledger_tokens(struct ledger *l, const struct tm_record *rec, size_t tokens)
+{
+    struct lane *lane;
+    struct entry *e = entry_of(l, rec, &lane);
+    if (e == NULL || l->most_tokens == 0)
+        return;
+    l->tokens += tokens - e->tokens;
+    e->tokens = tokens;
+    if (e->bytes > 0)
+        l->tokens_per_byte += ((double)tokens / (double)e->bytes - l->tokens_per_byte) / LEARN;
+}
+
 bool ledger_finish(struct ledger *l, struct tm_doc **owned)
 {
     const struct tm_doc *doc = *owned;
-    struct lane *lane = *find(l, doc->rec.lane);
-    if (lane == NULL || doc->rec.epoch != lane->epoch)
-        return false;
-    struct entry *e = find_entry(lane, doc->rec.seq);
+    struct lane *lane;
+    struct entry *e = entry_of(l, &doc->rec, &lane);
     if (e == NULL || e->finished)
         return false;
     e->out_bytes = doc->err.status == TM_OK ? doc->output_len : doc->rec.len;

@@ -1,8 +1,8 @@
 /* The ledger: every record from its arrival to its one end. Private to pipeline/.
  *
  * Records of a lane are released in lane order, each once; late results of an old epoch are
- * dropped. The window bounds what is between source and sink in documents and bytes. It has no
- * lock: all calls are made under the runner's one lock (or by one thread, in tests). */
+ * dropped. The window bounds what is between source and sink in documents, bytes and tokens. It has
+ * no lock: all calls are made under the runner's one lock (or by one thread, in tests). */
 #ifndef LEDGER_H
 #define LEDGER_H
 
@@ -10,15 +10,19 @@
 
 struct ledger;
 
-struct ledger *ledger_create(size_t most_docs, size_t most_bytes); /* NULL: memory is short */
+/* most_tokens: 0 where no model makes any. NULL: memory is short. */
+struct ledger *ledger_create(size_t most_docs, size_t most_bytes, size_t most_tokens);
 void ledger_destroy(struct ledger *l); /* and the documents it holds; NULL is fine */
 
-/* May a record of so many bytes be admitted now? Always true while nothing is inside. */
+/* May a record of so many bytes be admitted now? Always true while nothing is inside. Its tokens
+ * are expected to be as many as those of records before it were by their bytes. */
 bool ledger_room(const struct ledger *l, size_t bytes);
 /* Notes the record as in flight. Numbers of a lane rise, with gaps where the source has them. A
  * higher epoch makes the ledger forget the lane's records of the old one. TM_CANCELLED: of an old
  * epoch, to be dropped; TM_INTERNAL: its number is not above the last one's. */
 enum tm_status ledger_admit(struct ledger *l, const struct tm_record *rec, struct tm_err *err);
+/* So many tokens were made of the record: no longer what was expected of it. */
+void ledger_tokens(struct ledger *l, const struct tm_record *rec, size_t tokens);
 /* The document, good or failed, is at its end: takes *owned and sets it to NULL. false: nothing
  * waits for it (old epoch), it stays with the caller. */
 bool ledger_finish(struct ledger *l, struct tm_doc **owned);

@@ -116,6 +116,8 @@ static enum tm_status create_places(struct tm_runner *r, const struct runner_par
     p[PLACE_DEDUP].next = &p[PLACE_TOKENIZE];
     p[PLACE_TOKENIZE].next = r->infer != NULL ? &p[PLACE_INFER] : &p[PLACE_ASSEMBLE];
     p[PLACE_INFER].next = &p[PLACE_ASSEMBLE];
+    /* Without a model no stage is long, and handing on would be a good part of the work. */
+    p[PLACE_TOKENIZE].carried = p[PLACE_ASSEMBLE].carried = r->infer == NULL && !deduplicates(r);
     return s;
 }
 
@@ -135,10 +137,11 @@ static enum tm_status plan_workers(struct tm_runner *r, const struct runner_part
         {"source", runner_source, NULL, 1},
         {"clean", runner_stage, &p[PLACE_CLEAN], cores},
         {"dedup", runner_dedup, &p[PLACE_DEDUP], deduplicates(r)},
-        {"tokenize", runner_stage, &p[PLACE_TOKENIZE], cores},
+        {"tokenize", runner_stage, &p[PLACE_TOKENIZE], p[PLACE_TOKENIZE].carried ? 0 : cores},
         {"infer", runner_infer, &p[PLACE_INFER], infer},
         {"engine", runner_engine, &p[PLACE_INFER], infer ? parts->infer->workers(r->infer) : 0},
-        {"assemble", runner_stage, &p[PLACE_ASSEMBLE], (cores + 1) / 2},
+        {"assemble", runner_stage, &p[PLACE_ASSEMBLE],
+         p[PLACE_ASSEMBLE].carried ? 0 : (cores + 1) / 2},
         {"deliver", runner_deliver, NULL, 1},
     };
     for (size_t k = 0; k < TM_COUNTOF(kind); k++)
@@ -199,7 +202,8 @@ enum tm_status runner_create_with(const struct runner_parts *parts,
     r->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (r->event_fd < 0)
         return tm_err_errno(err, errno, "eventfd");
-    r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes);
+    r->ledger = ledger_create((size_t)conf->limits_documents, (size_t)conf->limits_bytes,
+                              parts->infer != NULL ? (size_t)conf->limits_tokens : 0);
     r->taps = taps_create();
     if (r->ledger == NULL || r->taps == NULL)
         return tm_err_set(err, TM_NOMEM, "ledger");

@@ -56,6 +56,7 @@ struct place {
     void *self;
     struct tm_queue *in;
     struct place *next;       /* NULL: the ledger */
+    bool carried;             /* has no threads: those of the place before go on with documents */
     struct wake *wake;        /* posted when documents come; NULL: they are waited for */
     _Atomic size_t waiting;   /* documents in the queue or in the stage */
     _Atomic uint64_t busy_ns; /* in the stage, all its threads together */

@@ -1,7 +1,8 @@
 /* The runner's stage threads, its infer thread and the engine workers (runner.h).
  *
  * A stage thread takes a batch from its queue, runs the stage over the documents that have not
- * failed, and hands all of them on. Every run stands in the attempt journal while it lasts. */
+ * failed, goes on with the stages that it carries for (place.carried), and hands all of them on.
+ * Every run stands in the attempt journal while it lasts. */
 #include "runner.h"
 #include "tm_engine.h"
 
@@ -111,11 +112,27 @@ static void add_time(struct place *p, struct tm_doc *doc, uint64_t ns)
         *(uint64_t *)((char *)doc + p->time_offset) += ns;
 }
 
+/* What the tasks have planned counts against the window. */
+static void count_tokens(struct tm_runner *r, struct tm_doc *const *docs, size_t n)
+{
+    size_t tokens[STAGE_BATCH] = {0};
+    for (size_t i = 0; i < n; i++)
+        for (size_t t = 0; t < docs[i]->n_task_runs; t++) {
+            const struct tm_task_run *run = &docs[i]->task_runs[t];
+            for (size_t s = 0; s < run->n_seqs; s++)
+                tokens[i] += (size_t)run->seqs[s].n_ids;
+        }
+    pthread_mutex_lock(&r->lock);
+    for (size_t i = 0; i < n; i++)
+        ledger_tokens(r->ledger, &docs[i]->rec, tokens[i]);
+    pthread_mutex_unlock(&r->lock);
+}
+
 /* false: the stage cannot go on. The run ends, and these documents must not get any further. */
-static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_t n)
+static bool run_batch(struct worker *w, struct place *p, void *state, struct tm_doc **docs,
+                      size_t n)
 {
     struct tm_runner *r = w->r;
-    struct place *p = w->place;
     struct tm_doc *good[STAGE_BATCH];
     struct tm_batch batch = {good, 0};
     for (size_t i = 0; i < n; i++)
@@ -134,6 +151,8 @@ static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
     atomic_fetch_add_explicit(&p->busy_ns, took, memory_order_relaxed);
     tm_metric_observe(r->config.metrics, p->histogram, (int64_t)took);
     journal_leave(r->journal, w->slot);
+    if (p == &r->place[PLACE_TOKENIZE] && r->infer != NULL)
+        count_tokens(r, good, n_good);
     for (size_t i = 0; i < n_good; i++) {
         add_time(p, good[i], each);
         if (s == TM_NOMEM && good[i]->err.status == TM_OK)
@@ -145,20 +164,45 @@ static bool run_batch(struct worker *w, void *state, struct tm_doc **docs, size_
     return false;
 }
 
+/* The place after p that this thread goes on to; NULL: there is none. */
+static struct place *carries_to(const struct place *p)
+{
+    return p->next != NULL && p->next->carried ? p->next : NULL;
+}
+
+/* states: of the thread's places, in their order. */
+static void carry(struct worker *w, void *const *states, struct tm_doc **docs, size_t n)
+{
+    struct tm_runner *r = w->r;
+    for (struct place *p = w->place, *next;; p = next, states++) {
+        if (runner_phase(r) == PHASE_CUT || !run_batch(w, p, *states, docs, n)) {
+            drop(docs, n);
+            return;
+        }
+        next = carries_to(p);
+        if (next == NULL) {
+            pass_on(r, p, docs, n);
+            return;
+        }
+        taps_leave(r->taps, p->name, docs, n);
+        atomic_fetch_sub(&p->waiting, n);
+        atomic_fetch_add(&next->waiting, n);
+    }
+}
+
 void runner_stage(struct worker *w)
 {
-    struct place *p = w->place;
     struct tm_doc *docs[STAGE_BATCH];
-    void *state = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
-    size_t n;
-    while ((n = tm_queue_pop_batch(p->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0) {
-        if (runner_phase(w->r) != PHASE_CUT && run_batch(w, state, docs, n))
-            pass_on(w->r, p, docs, n);
-        else
-            drop(docs, n);
-    }
-    if (p->ops->worker_destroy != NULL)
-        p->ops->worker_destroy(p->self, state);
+    void *states[PLACES] = {0};
+    size_t n, i = 0;
+    for (struct place *p = w->place; p != NULL; p = carries_to(p), i++)
+        states[i] = p->ops->worker_create != NULL ? p->ops->worker_create(p->self) : NULL;
+    while ((n = tm_queue_pop_batch(w->place->in, (void **)docs, STAGE_BATCH, UINT_MAX)) > 0)
+        carry(w, states, docs, n);
+    i = 0;
+    for (struct place *p = w->place; p != NULL; p = carries_to(p), i++)
+        if (p->ops->worker_destroy != NULL)
+            p->ops->worker_destroy(p->self, states[i]);
 }
 
 /* ---- infer ---- */

@@ -90,8 +90,8 @@ void tm_runner_status(struct tm_runner *r, struct tm_runner_status *ret_status)
     s.oldest_seconds = oldest != 0 && now > oldest ? (double)(now - oldest) / 1e9 : 0;
     for (size_t i = 0; i < PLACES; i++) {
         struct place *p = &r->place[i];
-        const char *workers = i == PLACE_INFER ? "engine" : p->name;
-        size_t n = threads_of(r, p, workers);
+        const struct place *by = p->carried ? &r->place[PLACE_CLEAN] : p;
+        size_t n = threads_of(r, by, i == PLACE_INFER ? "engine" : by->name);
         if (n == 0)
             continue;
         s.stages[s.n_stages++] = (struct tm_stage_status){

@@ -71,21 +71,6 @@ static void drop_producer(struct kafka *k)
     k->initialised = false;
 }
 
-static int32_t count_partitions(struct kafka *k, const char *topic)
-{
-    const struct rd_kafka_metadata *meta = NULL;
-    rd_kafka_topic_t *rkt = topic == NULL ? NULL : rd_kafka_topic_new(k->o.rk, topic, NULL);
-    int32_t n = 0;
-    if (rkt != NULL && rd_kafka_metadata(k->o.rk, 0, rkt, &meta, METADATA_MS) == 0 &&
-        meta->topic_cnt == 1)
-        n = meta->topics[0].partition_cnt;
-    if (meta != NULL)
-        rd_kafka_metadata_destroy(meta);
-    if (rkt != NULL)
-        rd_kafka_topic_destroy(rkt);
-    return n;
-}
-
 static enum tm_status make_producer(struct kafka *k, struct tm_err *err)
 {
     enum tm_kafka_role role = k->transactions ? TM_KAFKA_TRANSACTIONS : TM_KAFKA_PRODUCER;
@@ -102,23 +87,24 @@ static enum tm_status make_producer(struct kafka *k, struct tm_err *err)
     return tm_kafka_new(role, &rc, &k->o.rk, err);
 }
 
-/* What the brokers take decides what the client may send, so that no batch is refused as a whole.
- */
-static enum tm_status look_at_topics(struct kafka *k)
+/* Asks about topics that are new. What the brokers take decides what the client may send, so that
+ * no batch is refused as a whole. */
+static enum tm_status look_at_topics(struct kafka *k, struct tm_err *err)
 {
-    const char *const topics[] = {k->o.topic, k->o.dead_topic};
-    int64_t least = 0, bytes;
-    for (size_t i = 0; i < TM_COUNTOF(topics); i++)
-        if (topics[i] != NULL &&
-            tm_kafka_topic_limit(k->o.rk, topics[i], METADATA_MS, &bytes, NULL) == TM_OK)
-            least = least == 0 ? bytes : TM_MIN(least, bytes);
-    k->o.partitions = count_partitions(k, k->o.topic);
-    k->o.dead_partitions = count_partitions(k, k->o.dead_topic);
-    if (least == 0 || least == k->message_limit)
+    int64_t least = k->message_limit;
+    for (size_t i = 0; i <= k->o.topics->n; i++) {
+        struct topic *t = i < k->o.topics->n ? k->o.topics->list[i] : &k->o.dead;
+        if (t->name[0] == '\0' || !topic_is_open(t, k->o.topics->several))
+            continue;
+        topic_ask(t, k->o.rk);
+        if (t->limit > 0)
+            least = least == 0 ? t->limit : TM_MIN(least, t->limit);
+    }
+    if (least == k->message_limit)
         return TM_OK;
     k->message_limit = least;
     drop_producer(k);
-    return make_producer(k, NULL);
+    return make_producer(k, err);
 }
 
 static enum tm_status tell(struct tm_err *err, rd_kafka_error_t *error, const char *doing)
@@ -133,8 +119,8 @@ static enum tm_status tell(struct tm_err *err, rd_kafka_error_t *error, const ch
 static enum tm_status ensure_producer(struct kafka *k, int wait_ms, struct tm_err *err)
 {
     enum tm_status s = k->o.rk == NULL ? make_producer(k, err) : TM_OK;
-    if (s == TM_OK && k->o.partitions == 0)
-        s = look_at_topics(k);
+    if (s == TM_OK)
+        s = look_at_topics(k, err);
     if (s != TM_OK || k->initialised)
         return s;
     rd_kafka_error_t *error = k->transactions ? rd_kafka_init_transactions(k->o.rk, wait_ms) : NULL;
@@ -158,6 +144,7 @@ static void kafka_destroy(void *self)
     drop_producer(k);
     group_destroy(k->group);
     tm_folders_destroy(k->dead);
+    topics_destroy(k->o.topics);
     free(k->prefix);
     free(k->config_hash);
     free(k);
@@ -172,7 +159,7 @@ static enum tm_status open_letters(struct kafka *k, struct tm_err *err)
 {
     struct tm_buf prefix = {0};
     if (k->conf->sink_dead_letters_topic[0] != '\0') {
-        k->o.dead_topic = k->conf->sink_dead_letters_topic;
+        snprintf(k->o.dead.name, sizeof k->o.dead.name, "%s", k->conf->sink_dead_letters_topic);
         return TM_OK;
     }
     if (!tm_buf_printf(&prefix, ".tm-%s.", k->conf->state_instance))
@@ -192,9 +179,10 @@ static enum tm_status kafka_create(void **ret_self, const struct tm_conf *conf,
         return tm_err_set(err, TM_NOMEM, "Kafka sink");
     k->conf = conf;
     k->transactions = tm_kafka_is_exactly_once(conf);
-    k->o.topic = conf->sink_kafka_topic;
+    k->o.topics = topics_create(conf->sink_kafka_topic, (size_t)conf->sink_kafka_most_topics);
     k->o.config_hash = k->config_hash;
-    enum tm_status s = open_letters(k, err);
+    enum tm_status s =
+        k->o.topics == NULL ? tm_err_set(err, TM_NOMEM, "Kafka sink") : open_letters(k, err);
     if (s == TM_OK)
         s = make_producer(k, err);
     if (s != TM_OK)
@@ -228,38 +216,70 @@ static enum tm_status put_letter_file(struct kafka *k, const struct tm_doc *doc,
     return s;
 }
 
-static enum tm_status put_once(struct kafka *k, struct tm_doc *doc, struct tm_err *err)
+/* Room in the producer's queue? false: a message has failed, so that all of it is for nothing. */
+static bool wait_for_room(struct kafka *k)
+{
+    rd_kafka_poll(k->o.rk, SERVE_MS);
+    return k->failed.status == TM_OK;
+}
+
+/* Where the result goes; TM_OK: all of those topics are there. */
+static enum tm_status route(struct topics *t, const struct tm_doc *doc, struct tm_err *err)
+{
+    enum tm_status s = topics_route(t, doc, err);
+    for (size_t i = 0; t->several && s == TM_OK && i < t->n_route; i++)
+        if (t->route[i]->missing)
+            s = tm_err_set(err, TM_NOTFOUND, "topic %s does not exist", t->route[i]->name);
+    return s;
+}
+
+/* To all of its topics or to none: then it is the document's failure. One limit holds for all of
+ * them (look_at_topics), so a result that is too large is so for the first. */
+static enum tm_status put_result(struct kafka *k, struct tm_doc *doc, struct tm_err *err)
 {
     struct tm_err why = {0};
-    enum tm_status s = TM_OK;
-    if (doc->err.status == TM_OK) {
-        s = kafka_put_result(&k->o, doc, &why);
-        if (s == TM_TOOLARGE)
-            tm_doc_fail(doc, "kafka", s, "the result has %zu bytes: %s", doc->output_len, why.text);
-    }
-    if (doc->err.status != TM_OK && k->o.dead_topic == NULL)
-        return put_letter_file(k, doc, err);
-    if (doc->err.status != TM_OK) {
-        why = (struct tm_err){0};
-        s = kafka_put_letter(&k->o, doc, true, &why);
-        if (s == TM_TOOLARGE)
-            s = kafka_put_letter(&k->o, doc, false, &why);
-    }
+    enum tm_status s = route(k->o.topics, doc, &why);
     if (s != TM_OK)
-        tm_err_set(err, s, "%s", why.text);
-    return s;
+        return tm_doc_fail(doc, "kafka", s, "%s", why.text);
+    for (size_t i = 0; i < k->o.topics->n_route; i++) {
+        const struct topic *to = k->o.topics->route[i];
+        while ((s = kafka_put_result(&k->o, to, doc, err)) == TM_AGAIN && wait_for_room(k))
+            *err = (struct tm_err){0};
+        if (s == TM_TOOLARGE)
+            return tm_doc_fail(doc, "kafka", s, "the result has %zu bytes: %s", doc->output_len,
+                               err->text);
+        if (s != TM_OK)
+            return s;
+    }
+    return TM_OK;
+}
+
+static enum tm_status put_letter(struct kafka *k, const struct tm_doc *doc, struct tm_err *err)
+{
+    enum tm_status s;
+    bool with_value = true;
+    *err = (struct tm_err){0};
+    if (k->o.dead.name[0] == '\0')
+        return put_letter_file(k, doc, err);
+    while ((s = kafka_put_letter(&k->o, doc, with_value, err)) != TM_OK) {
+        bool omit = s == TM_TOOLARGE && with_value;
+        if (!omit && !(s == TM_AGAIN && wait_for_room(k)))
+            return s;
+        with_value = with_value && !omit;
+        *err = (struct tm_err){0};
+    }
+    return TM_OK;
 }
 
 static enum tm_status put_all(struct kafka *k, const struct tm_release *release, struct tm_err *err)
 {
     k->failed = (struct tm_err){0};
     for (size_t i = 0; i < release->n_docs; i++) {
-        enum tm_status s;
+        struct tm_doc *doc = release->docs[i];
         struct tm_err why = {0};
-        while ((s = put_once(k, release->docs[i], &why)) == TM_AGAIN && k->failed.status == TM_OK) {
-            rd_kafka_poll(k->o.rk, SERVE_MS); /* its queue is full */
-            why = (struct tm_err){0};
-        }
+        enum tm_status s = doc->err.status == TM_OK ? put_result(k, doc, &why) : TM_OK;
+        if (doc->err.status != TM_OK)
+            s = put_letter(k, doc, &why);
         if (s != TM_OK)
             return tm_err_set(err, s, "%s", why.text);
         if (i % 256 == 0)
@@ -398,6 +418,9 @@ static enum tm_delivered kafka_deliver(void *self, const struct tm_release *rele
                                        struct tm_err *err)
 {
     struct kafka *k = self;
+    for (size_t i = 0; k->o.topics->several && i < release->n_docs; i++)
+        if (release->docs[i]->err.status == TM_OK)
+            topics_route(k->o.topics, release->docs[i], NULL); /* so that new ones are asked for */
     enum tm_status s = ensure_producer(k, INIT_MS, err);
     if (s == TM_CLOSED)
         return end_fenced(k, err);

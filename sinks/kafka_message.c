@@ -58,7 +58,7 @@ static int32_t partition_for(const struct tm_doc *doc, int32_t partitions, bool 
     return doc->rec.partition % partitions;
 }
 
-static enum tm_status produce(const struct kafka_output *o, const char *topic, int32_t partitions,
+static enum tm_status produce(const struct kafka_output *o, const struct topic *to,
                               const struct tm_doc *doc, const void *value, size_t len,
                               rd_kafka_headers_t **owned, struct tm_err *err)
 {
@@ -68,9 +68,9 @@ static enum tm_status produce(const struct kafka_output *o, const char *topic, i
     size_t key_len = from_file && key != NULL ? strlen(key) : rec->key_len;
     rd_kafka_vu_t vus[8];
     size_t n = 0;
-    vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = topic};
+    vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = to->name};
     vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_PARTITION,
-                               .u.i32 = partition_for(doc, partitions, key != NULL)};
+                               .u.i32 = partition_for(doc, to->partitions, key != NULL)};
     vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)value, len}};
     vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)key, key_len}};
     vus[n++] = (rd_kafka_vu_t){.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = 0};
@@ -86,7 +86,7 @@ static enum tm_status produce(const struct kafka_output *o, const char *topic, i
     enum tm_status s = code == RD_KAFKA_RESP_ERR__QUEUE_FULL          ? TM_AGAIN
                        : code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ? TM_TOOLARGE
                                                                       : TM_IO;
-    tm_err_set(err, s, "%s: %s", topic, rd_kafka_error_string(error));
+    tm_err_set(err, s, "%s: %s", to->name, rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
     return s;
 }
@@ -97,8 +97,8 @@ static void headers_destroyp(rd_kafka_headers_t **h)
         rd_kafka_headers_destroy(*h);
 }
 
-enum tm_status kafka_put_result(const struct kafka_output *o, const struct tm_doc *doc,
-                                struct tm_err *err)
+enum tm_status kafka_put_result(const struct kafka_output *o, const struct topic *to,
+                                const struct tm_doc *doc, struct tm_err *err)
 {
     const struct tm_record *rec = &doc->rec;
     TM_CLEANUP(headers_destroyp) rd_kafka_headers_t *h = NULL;
@@ -115,7 +115,7 @@ enum tm_status kafka_put_result(const struct kafka_output *o, const struct tm_do
         add_coordinates(h, rec);
         add_header(h, "textmill.config_hash", o->config_hash);
     }
-    return produce(o, o->topic, o->partitions, doc, value, doc->output_len, &h, err);
+    return produce(o, to, doc, value, doc->output_len, &h, err);
 }
 
 enum tm_status kafka_put_letter(const struct kafka_output *o, const struct tm_doc *doc,
@@ -135,6 +135,5 @@ enum tm_status kafka_put_letter(const struct kafka_output *o, const struct tm_do
     add_coordinates(h, rec);
     if (!with_value)
         add_number(h, "textmill.omitted_bytes", (int64_t)len);
-    return produce(o, o->dead_topic, o->dead_partitions, doc, with_value ? bytes : NULL,
-                   with_value ? len : 0, &h, err);
+    return produce(o, &o->dead, doc, with_value ? bytes : NULL, with_value ? len : 0, &h, err);
 }

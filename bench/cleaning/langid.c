@@ -19,7 +19,7 @@ int main(void)
         size_t len = (size_t)((stop == NULL ? end : stop) - at);
         struct tm_lang_guess guess[TM_LANG_GUESSES];
         uint64_t start = tm_clock_ns();
-        size_t found = tm_lang_detect(at, len, guess);
+        size_t found = tm_lang_detect(NULL, at, len, guess);
         ns += tm_clock_ns() - start;
         printf("%s\t%.4f\n", found == 0 ? "und" : guess[0].code, found == 0 ? 0 : guess[0].score);
         at += len + 1;

@@ -402,6 +402,7 @@ static void worker_destroy(void *self, void *worker)
     if (c == NULL)
         return;
     tm_sentences_destroy(c->sentences);
+    tm_lang_words_destroy(c->words);
     tm_buf_finish(&c->decoded);
     tm_buf_finish(&c->spans);
     tm_page_finish(&c->page);
@@ -418,7 +419,8 @@ static void *worker_create(void *self)
         return NULL;
     c->vocabulary = stage->vocabulary;
     if (tm_writer_init(&c->writer, NULL) != TM_OK ||
-        tm_sentences_create(&c->sentences, NULL) != TM_OK) {
+        tm_sentences_create(&c->sentences, NULL) != TM_OK ||
+        (c->words = tm_lang_words_create()) == NULL) {
         worker_destroy(self, c);
         return NULL;
     }

@@ -13,6 +13,7 @@
 struct tm_cleaner {
     const struct tm_vocabulary *vocabulary;
     struct tm_sentences *sentences;
+    struct tm_lang_words *words;
     struct tm_buf decoded, spans;
     struct tm_page page;
     struct tm_extract extract;

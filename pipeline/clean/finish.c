@@ -119,10 +119,10 @@ static enum tm_status keep_pii(const struct tm_cleaner *c, struct tm_doc *doc, s
 }
 
 /* The language by the text, where nobody has said it. */
-static enum tm_status find_language(struct tm_doc *doc, struct tm_err *err)
+static enum tm_status find_language(struct tm_cleaner *c, struct tm_doc *doc, struct tm_err *err)
 {
     struct tm_lang_guess guesses[TM_LANG_GUESSES];
-    size_t n = doc->lang == NULL ? tm_lang_detect(doc->text, doc->text_len, guesses) : 0;
+    size_t n = doc->lang == NULL ? tm_lang_detect(c->words, doc->text, doc->text_len, guesses) : 0;
     if (n == 0)
         return TM_OK;
     doc->lang = guesses[0].code;
@@ -153,7 +153,7 @@ enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool
     doc->n_runs = w->runs_.len / sizeof *doc->runs;
     enum tm_status s = keep_paragraphs(c, doc, paths, err);
     if (s == TM_OK)
-        s = find_language(doc, err);
+        s = find_language(c, doc, err);
     if (s == TM_OK)
         s = keep_sentences(c, doc, err);
     if (s == TM_OK)

@@ -176,6 +176,8 @@ static bool abbreviates(const char *t, size_t n, size_t start, size_t dot, size_
 static bool inside_brackets(const char *t, size_t n, size_t start, size_t at)
 {
     int open = 0;
+    if (memchr(t + start, '(', at - start) == NULL && memchr(t + start, '[', at - start) == NULL)
+        return false;
     for (size_t i = start; i < at; i++) {
         open += t[i] == '(' || t[i] == '[';
         open -= (t[i] == ')' || t[i] == ']') && open > 0;
@@ -302,9 +304,21 @@ static bool goes_on_small(const char *t, size_t at, size_t n)
     return at < n && t[at] >= 'a' && t[at] <= 'z';
 }
 
+/* Whether one of eight bytes ends a sentence. May say so in vain, never fails to. */
+static bool has_end(const char *t)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    uint64_t v;
+    memcpy(&v, t, sizeof v);
+    uint64_t stop = v ^ ones * '.', call = v ^ ones * '!', question = v ^ ones * '?';
+    return (((stop - ones) | (call - ones) | (question - ones)) & tops) != 0;
+}
+
 size_t tm_sentences_next_ascii(const char *t, size_t n, size_t at)
 {
     for (; at < n; at++) {
+        while (n - at > sizeof(uint64_t) && !has_end(t + at))
+            at += sizeof(uint64_t);
         if (!is_end(t[at]))
             continue;
         const bool stop = t[at] == '.';
@@ -329,10 +343,12 @@ size_t tm_sentences_next_ascii(const char *t, size_t n, size_t at)
 /* Nothing but what tm_sentences_next_ascii knows. */
 static bool is_simple(const char *t, size_t n)
 {
-    bool simple = true;
-    for (size_t i = 0; i < n; i++)
-        simple &= (unsigned char)t[i] - ' ' < 0x7f - ' ' || t[i] == '\t';
-    return simple;
+    unsigned char odd = 0; /* no way out of the loop, so that it runs over many bytes at once */
+    for (size_t i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)t[i];
+        odd |= (unsigned char)((c < ' ' || c >= 0x7f) & (c != '\t'));
+    }
+    return odd == 0;
 }
 
 /* Where the boundaries of a line come from. */

@@ -2,6 +2,7 @@
 #include "helper.h"
 #include "lang.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -36,7 +37,7 @@ static void test_cases(void **state)
     assert_true(tm_lang_table_sound());
     for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
         struct tm_lang_guess g[TM_LANG_GUESSES];
-        size_t n = tm_lang_detect(cases[i].text, strlen(cases[i].text), g);
+        size_t n = tm_lang_detect(NULL, cases[i].text, strlen(cases[i].text), g);
         if (cases[i].lang == NULL) {
             assert_int_equal(n, 0);
             continue;
@@ -47,6 +48,27 @@ static void test_cases(void **state)
         for (size_t k = 1; k < n; k++)
             assert_true(g[k].score <= g[k - 1].score);
     }
+}
+
+/* Words remembered from other texts, and their places taken by others, change no answer. */
+static void test_words(void **state)
+{
+    (void)state;
+    struct tm_lang_words *words = tm_lang_words_create();
+    assert_non_null(words);
+    for (size_t i = 0; i < 3 * TM_COUNTOF(cases); i++) {
+        const char *text = cases[i % TM_COUNTOF(cases)].text;
+        struct tm_lang_guess with[TM_LANG_GUESSES] = {0}, without[TM_LANG_GUESSES] = {0};
+        size_t n = tm_lang_detect(words, text, strlen(text), with);
+        assert_int_equal(n, tm_lang_detect(NULL, text, strlen(text), without));
+        assert_memory_equal(with, without, sizeof with);
+        char others[4000] = ""; /* more different words than are remembered */
+        for (size_t k = 0, at = 0; k < 600; k++)
+            at += (size_t)snprintf(others + at, 7, "%c%c%c%c ", 'a' + (int)(k % 26),
+                                   'a' + (int)(k / 26), 'a' + (int)(i % 26), 'a' + (int)(i / 26));
+        tm_lang_detect(words, others, strlen(others), with);
+    }
+    tm_lang_words_destroy(words);
 }
 
 /* What a document says about itself wins over what its text looks like. */
@@ -74,9 +96,9 @@ static void test_odd(void **state)
     struct tm_lang_guess g[TM_LANG_GUESSES];
     char word[4096];
     memset(word, 'x', sizeof word);
-    tm_lang_detect(word, sizeof word, g);
-    assert_int_equal(tm_lang_detect("\xd0", 1, g), 0);
-    assert_int_equal(tm_lang_detect("\0\0", 2, g), 0);
+    tm_lang_detect(NULL, word, sizeof word, g);
+    assert_int_equal(tm_lang_detect(NULL, "\xd0", 1, g), 0);
+    assert_int_equal(tm_lang_detect(NULL, "\0\0", 2, g), 0);
 }
 
 static int setup(void **state)
@@ -97,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_words),
         cmocka_unit_test(test_document),
         cmocka_unit_test(test_odd),
     };

@@ -117,10 +117,10 @@ class World:
             self._admin = ck_admin.AdminClient({"bootstrap.servers": self.broker.address, "log_level": 0})
         return self._admin
 
-    def topic(self, name, partitions=1, **config):
+    def topic(self, name, partitions=1, exact=False, **config):
         """A new topic; its whole name is returned."""
         self.number += 1
-        name = f"{name}-{self.number}"
+        name = name if exact else f"{name}-{self.number}"
         config = {k.replace("_", "."): str(v) for k, v in config.items()}
         self.partitions[name] = partitions
         for f in self.admin.create_topics([ck_admin.NewTopic(name, partitions, 1, config=config)]).values():
@@ -270,6 +270,7 @@ CONFIG = """\
 source:
   kafka: {{ brokers: "{brokers}", topics: [{topics}], group: {group}, session_ms: {session_ms}{source} }}
 clean: {{ kind: {kind} }}
+tasks: [{tasks}]
 sink:
 {sink}
 state: {{ path: state, instance: {instance} }}
@@ -285,7 +286,7 @@ class Mill:
 
     def __init__(self, world, topics, out=None, dead=None, group=None, instance="default", kind="json",
                  window=256, session_ms=1000, stage_seconds=60, drain_seconds=30, source="", sink=None,
-                 properties=None, brokers=None, folder=None):
+                 properties=None, brokers=None, folder=None, tasks=""):
         self.world = world
         self.folder = folder or world.folder()
         self.group = group or f"group-{world.number}"
@@ -295,7 +296,7 @@ class Mill:
         given = {"socket.timeout.ms": 10000, "reconnect.backoff.max.ms": 500, **(properties or {})}
         text = CONFIG.format(brokers=brokers or world.broker.address, topics=", ".join(self.topics),
                              group=self.group, session_ms=session_ms, source=source and ", " + source, kind=kind,
-                             sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
+                             tasks=tasks, sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
                              drain_seconds=drain_seconds,
                              properties=", ".join(f"{k}: {v}" for k, v in given.items()))
         self.config = self.folder / f"{instance}.yaml"

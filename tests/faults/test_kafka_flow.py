@@ -1,8 +1,12 @@
 """Topics to topics as it is meant to go: what a record becomes, positions, tombstones, events, once."""
 
 import json
+import sys
 
-from kafka_tools import Failed, Gen, Mill, Oracle, World, ck, main, read_topic
+from kafka_tools import ROOT, Failed, Gen, Mill, Oracle, World, ck, main, read_topic
+
+sys.path.insert(0, str(ROOT / "tests/daemon"))
+from harness import classifier, embedder  # noqa: E402
 
 world = World()
 
@@ -139,6 +143,41 @@ def several_topics():
     expect(sorted(r.number for r in read_topic(world, out)), [0, 1], "results")
 
 
+def topics_by_language():
+    """A document's language chooses among topics that begin alike; it makes no other name, and not many."""
+    source, _, dead = topics(1)
+    pattern = f"lang-{world.number}-"
+    for lang in ("en", "de", "none"):
+        world.topic(pattern + lang, exact=True)
+    langs = ["en", "DE", "en", "../../in", None, "fr", "it"]
+    produce(source, *({"value": json.dumps({"text": "12 34", "lang": lang, "id": str(i)}), "headers": [("n", str(i))]}
+                      for i, lang in enumerate(langs)))
+    sink = (f"  kafka: {{ topic: '{pattern}{{lang}}', most_topics: 5 }}\n  dead_letters: {{ topic: {dead} }}")
+    Mill(world, source, sink=sink).once(code=1)
+    found = {lang: [r.number for r in read_topic(world, pattern + lang)] for lang in ("en", "de", "none")}
+    expect(found, {"en": [0, 2], "de": [1], "none": [4]}, "results by language")
+    letters = [(r.number, r.header["textmill.code"]) for r in read_topic(world, dead)]
+    expect(letters, [(3, "E_NOT_FOUND"), (5, "E_NOT_FOUND"), (6, "E_TOO_LARGE")], "letters")
+
+
+def topics_by_task():
+    """A document with two tasks goes to both topics; where one is missing it goes to neither."""
+    source, _, dead = topics(1)
+    folder = world.folder()
+    tasks = (f"{{ task: sentiment, model: {classifier(folder / 'classifier')} }}, "
+             f"{{ task: embedding, model: {embedder(folder / 'embedder')} }}")
+    produce(source, *({"value": f"w1 w2 w{i}", "headers": [("n", str(i))]} for i in range(5)))
+    for there, code in ((["sentiment", "embedding"], 0), (["sentiment"], 1)):
+        pattern = f"task-{world.number}-"
+        for task in there:
+            world.topic(pattern + task, exact=True)
+        sink = f"  kafka: {{ topic: '{pattern}{{task}}' }}\n  dead_letters: {{ topic: {dead} }}"
+        Mill(world, source, sink=sink, kind="text", tasks=tasks, folder=world.folder()).once(code=code)
+        for task in there:
+            expect([r.number for r in read_topic(world, pattern + task)], list(range(5)) if code == 0 else [], pattern + task)
+    expect([(r.number, r.header["textmill.code"]) for r in read_topic(world, dead)], [(i, "E_NOT_FOUND") for i in range(5)], "letters")
+
+
 def a_group_of_three_is_drained():
     """Every instance ends by itself, with 0, when the group has committed everything."""
     source, out, dead = topics(6)
@@ -168,4 +207,4 @@ def at_least_once_when_configured():
 if __name__ == "__main__":
     main([once_drains_what_is_there, a_record_and_its_result, cloud_events_in_both_modes,
           positions_cross_markers_and_gaps, where_it_starts, passed_on_unread, several_topics,
-          a_group_of_three_is_drained, at_least_once_when_configured])
+          topics_by_language, topics_by_task,          a_group_of_three_is_drained, at_least_once_when_configured])

@@ -159,9 +159,14 @@ def what_check_finds_alone():
         done = run("check", m)
         if done.returncode != 78 or wanted not in done.stderr:
             raise Failed(f"{change}: {done.stderr}")
-    m = Mill(world, source, source, dead)
-    done = run("check", m)
-    if done.returncode != 78 or "taken from this topic" not in done.stderr:
+    for topic, wanted in ((source, "taken from this topic"), (f"'{source[:2]}{{lang}}'", "taken from this topic"),
+                          (f"'{dead[:2]}{{task}}'", "results go to this topic"), ("'{lang}'", "is no topic"),
+                          ("'x{lang'", "is no topic"), ("'x{id}'", "is no topic")):
+        done = run("check", Mill(world, source, topic, dead))
+        if done.returncode != 78 or wanted not in done.stderr:
+            raise Failed(f"{topic}: {done.stderr}")
+    done = run("check", Mill(world, source, "'results-{task}.{lang}'", dead))
+    if done.returncode != 0:
         raise Failed(done.stderr)
 
 

@@ -17,7 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct tm_lang_guess g[TM_LANG_GUESSES];
     if (tm_charset_decode((const char *)data, size, NULL, true, &out, &d, NULL) == TM_OK) {
         tm_assert(tm_utf8_valid(d.text, d.len) == d.len);
-        size_t n = tm_lang_detect(d.text, d.len, g);
+        size_t n = tm_lang_detect(NULL, d.text, d.len, g);
         tm_assert(n <= TM_LANG_GUESSES && (n == 0 || (g[0].score > 0 && g[0].score <= 1)));
         tm_lang_fitness(d.text, d.len);
         const struct tm_redaction mask = {.types = (1u << TM_PII_COUNT) - 1,

@@ -183,9 +183,18 @@ static enum tm_status clean(void *self, void *worker, struct tm_batch *batch, st
     return TM_OK;
 }
 
-static enum tm_status pass(void *self, void *worker, struct tm_batch *batch, struct tm_err *err)
+/* One task with one sequence, where the script says how long. */
+static enum tm_status tokenize(void *self, void *worker, struct tm_batch *batch, struct tm_err *err)
 {
-    (void)self, (void)worker, (void)batch, (void)err;
+    (void)worker, (void)err;
+    const struct fake *f = self;
+    for (size_t i = 0; f->record_tokens > 0 && i < batch->n; i++) {
+        struct tm_doc *d = batch->docs[i];
+        d->task_runs = tm_arena_array(d->arena, 1, sizeof *d->task_runs);
+        d->task_runs->seqs = tm_arena_array(d->arena, 1, sizeof *d->task_runs->seqs);
+        d->n_task_runs = d->task_runs->n_seqs = 1;
+        d->task_runs->seqs->n_ids = (int32_t)f->record_tokens;
+    }
     return TM_OK;
 }
 
@@ -202,7 +211,7 @@ static enum tm_status assemble(void *self, void *worker, struct tm_batch *batch,
 static const struct tm_stage_ops stage_clean = {
     .name = "clean", .create = stage_create, .run = clean, .destroy = keep};
 static const struct tm_stage_ops stage_tokenize = {
-    .name = "tokenize", .create = stage_create, .run = pass, .destroy = keep};
+    .name = "tokenize", .create = stage_create, .run = tokenize, .destroy = keep};
 static const struct tm_stage_ops stage_assemble = {
     .name = "assemble", .create = stage_create, .run = assemble, .destroy = keep};
 

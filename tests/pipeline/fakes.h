@@ -9,7 +9,7 @@ enum { FAKE_LANES = 64, FAKE_DELIVERS = 8 };
 struct fake {
     /* script */
     uint64_t lanes, records; /* records a lane; 0: without end */
-    size_t record_bytes;
+    size_t record_bytes, record_tokens;
     enum tm_delivered delivers[FAKE_DELIVERS]; /* the first answers of the sink; then `always` */
     size_t n_delivers;
     enum tm_delivered always;

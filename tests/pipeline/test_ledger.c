@@ -118,7 +118,7 @@ static void every_record_is_released_once_in_order(void **state)
     size_t late = 0;
     for (uint64_t seed = 1; seed <= 200; seed++) {
         random_state = seed;
-        struct world w = {.ledger = ledger_create(MOST_DOCS, MOST_BYTES)};
+        struct world w = {.ledger = ledger_create(MOST_DOCS, MOST_BYTES, 0)};
         bool all = false;
         for (size_t turn = 0; !all; turn++) {
             assert_true(turn < 1000000); /* it must come to an end */
@@ -153,7 +153,7 @@ static void every_record_is_released_once_in_order(void **state)
 static void one_document_is_always_admitted(void **state)
 {
     (void)state;
-    struct ledger *l = ledger_create(4, 1000);
+    struct ledger *l = ledger_create(4, 1000, 0);
     assert_true(ledger_room(l, 1000000));
     struct tm_doc *d = make_doc(1, 0, 0, 1000000, true);
     assert_int_equal(ledger_admit(l, &d->rec, NULL), TM_OK);
@@ -163,11 +163,39 @@ static void one_document_is_always_admitted(void **state)
     ledger_destroy(NULL);
 }
 
+/* What is counted takes the place of what was expected, and teaches what to expect. */
+static void tokens_bound_the_window(void **state)
+{
+    (void)state;
+    struct ledger *l = ledger_create(1000, 1000000, 1000);
+    struct tm_record rec = {.lane = 1, .len = 400, .lane_name = "x"};
+    for (; ledger_room(l, rec.len); rec.seq++)
+        assert_int_equal(ledger_admit(l, &rec, NULL), TM_OK);
+    assert_int_equal(rec.seq, 10); /* a token for four bytes */
+    for (rec.seq = 0; rec.seq < 10; rec.seq++)
+        ledger_tokens(l, &rec, 50);
+    assert_true(ledger_room(l, 1)); /* 500 are left */
+    for (; ledger_room(l, rec.len); rec.seq++)
+        assert_int_equal(ledger_admit(l, &rec, NULL), TM_OK);
+    assert_in_range(rec.seq, 15, 17); /* 50 to 100 are expected of each now */
+    rec.seq = 3;
+    ledger_tokens(l, &rec, 5000);
+    assert_false(ledger_room(l, 0));
+    rec.epoch = 1;
+    ledger_tokens(l, &rec, 0); /* of another epoch */
+    assert_false(ledger_room(l, 0));
+    ledger_forget(l);
+    assert_true(ledger_room(l, 1000000));
+    assert_int_equal(ledger_admit(l, &rec, NULL), TM_OK);
+    assert_false(ledger_room(l, 1000000));
+    ledger_destroy(l);
+}
+
 /* A result behind an unfinished one waits for it, and nothing else does. */
 static void held_results_do_not_hold_other_lanes(void **state)
 {
     (void)state;
-    struct ledger *l = ledger_create(8, 1000);
+    struct ledger *l = ledger_create(8, 1000, 0);
     struct tm_doc *first = make_doc(1, 0, 5, 1, false), *second = make_doc(1, 0, 6, 1, true);
     struct tm_doc *other = make_doc(2, 0, 0, 1, true), *docs[4];
     struct tm_progress progress[4];
@@ -196,7 +224,7 @@ static void held_results_do_not_hold_other_lanes(void **state)
 static void disorder_and_old_epochs_are_refused(void **state)
 {
     (void)state;
-    struct ledger *l = ledger_create(8, 1000);
+    struct ledger *l = ledger_create(8, 1000, 0);
     struct tm_err err = {0};
     struct tm_record rec = {.lane = 1, .epoch = 3, .seq = 0, .lane_name = "x"};
     assert_int_equal(ledger_admit(l, &rec, &err), TM_OK);
@@ -215,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_record_is_released_once_in_order),
         cmocka_unit_test(one_document_is_always_admitted),
+        cmocka_unit_test(tokens_bound_the_window),
         cmocka_unit_test(held_results_do_not_hold_other_lanes),
         cmocka_unit_test(disorder_and_old_epochs_are_refused),
     };

@@ -258,6 +258,18 @@ static void records_beyond_the_byte_limit_go_one_by_one(void **state)
     assert_true(t->fake.most_outstanding <= 1 + TAKE_BATCH);
 }
 
+/* More than their bytes make expect: after the first ones it is known. */
+static void tokens_hold_the_source_back(void **state)
+{
+    struct run *t = *state;
+    t->fake.record_bytes = 4000;
+    t->fake.record_tokens = 2000;
+    t->conf.limits_tokens = 20000;
+    assert_int_equal(run(t, &fake_parts), TM_OK);
+    assert_all_delivered(t, 0);
+    assert_true(t->fake.most_outstanding <= 20 + TAKE_BATCH);
+}
+
 /* One document eats the memory of all who are in flight with it. */
 static void memory_is_short(struct fake *f, struct tm_doc *doc)
 {
@@ -362,6 +374,7 @@ int main(void)
         RUN(the_drain_limit_ends_a_stop),
         RUN(the_window_holds),
         RUN(records_beyond_the_byte_limit_go_one_by_one),
+        RUN(tokens_hold_the_source_back),
         RUN(only_the_eater_of_memory_is_a_dead_letter),
         RUN(a_suspect_runs_alone_and_is_cleared),
         RUN(one_that_died_twice_alone_is_not_tried_again),

@@ -1,34 +1,15 @@
-/* Tells languages apart by script and by n-grams of letters (lang.h). The table is part of the
- * program (table.bin, by make_table.py) and is read where it lies. Called by clean.c; no
- * state, any thread. */
-#include "lang.h"
-#include "lang_table.h" /* made: where table.bin lies */
+/* Tells languages apart by script and by n-grams of letters (lang.h, ngrams.c). Called by clean.c,
+ * any thread. */
+#include "ngrams.h"
 
 #include <math.h>
 #include <string.h>
 #include <unicode/uchar.h>
 
-__asm__(".section .rodata\n"
-        ".balign 64\n"
-        ".global tm_lang_table\n"
-        ".hidden tm_lang_table\n"
-        "tm_lang_table:\n"
-        ".incbin \"" TM_LANG_TABLE "\"\n"
-        "tm_lang_table_end:\n"
-        ".global tm_lang_table_end\n"
-        ".hidden tm_lang_table_end\n"
-        ".byte 0\n"
-        ".previous\n");
-extern const unsigned char tm_lang_table[], tm_lang_table_end[];
-
 enum {
     SAMPLE = 8192,              /* bytes that are looked at */
     SLICE = 64,                 /* of them at a time, from all over the sample */
     SLICES_FEWEST = 4,          /* the quarters of a text */
-    WORD = 40,                  /* letters of a word that are looked at */
-    ORDER = 5,                  /* letters of the longest n-gram */
-    WIDTH = 64,                 /* most languages of a group */
-    UNKNOWN = 127,              /* a row's largest value */
     SCALE = 16,                 /* of the rows: per unit of the natural logarithm */
     OVERLAP = 4,                /* about how many n-grams say the same thing */
     SURE = 8 * SCALE * OVERLAP, /* a lead with which no more of the text is looked at */
@@ -38,6 +19,7 @@ static const double least_score = 0.3;
 
 /* Scripts in the order of the table's groups, then those of one language. */
 enum script { LATIN, CYRILLIC, ARABIC, DEVANAGARI, GROUPS, HAN = GROUPS, KANA, HANGUL, SINGLE };
+_Static_assert((int)GROUPS == (int)NGRAMS_GROUPS, "a group a script");
 
 static const struct range {
     uint32_t first, last;
@@ -70,75 +52,14 @@ static const struct range {
     {0x20000, 0x2fa1f, HAN, NULL},
 };
 
-struct group {
-    const char (*codes)[TM_LANG_CODE];
-    const uint32_t *prints;
-    const uint16_t *numbers;
-    const uint8_t *rows;
-    uint32_t langs, width, n_rows, slots;
-};
-
-static uint32_t get32(const unsigned char *at)
-{
-    uint32_t v;
-    memcpy(&v, at, sizeof v);
-    return v;
-}
-
-static size_t aligned(size_t at)
-{
-    return (at + 15) & ~(size_t)15;
-}
-
-/* The parts of one group in the table. */
-static struct group find_group(size_t index)
-{
-    struct group g = {0};
-    size_t count = get32(tm_lang_table + 8), at = 12 + 20 * count;
-    for (size_t i = 0; i <= index && i < count; i++) {
-        const unsigned char *head = tm_lang_table + 12 + 20 * i;
-        g = (struct group){.langs = get32(head + 4),
-                           .width = get32(head + 8),
-                           .n_rows = get32(head + 12),
-                           .slots = get32(head + 16)};
-        at = aligned(at);
-        g.codes = (const char(*)[TM_LANG_CODE])(tm_lang_table + at);
-        at = aligned(at + g.langs * TM_LANG_CODE);
-        g.prints = (const uint32_t *)(tm_lang_table + at);
-        at += (size_t)4 * g.slots;
-        g.numbers = (const uint16_t *)(tm_lang_table + at);
-        at = aligned(at + (size_t)2 * g.slots);
-        g.rows = tm_lang_table + at;
-        at += (size_t)g.n_rows * g.width;
-    }
-    return g;
-}
-
-bool tm_lang_table_sound(void)
-{
-    if (memcmp(tm_lang_table, "TMLANG1", 8) != 0 || get32(tm_lang_table + 8) != GROUPS)
-        return false;
-    for (size_t i = 0; i < GROUPS; i++) {
-        struct group g = find_group(i);
-        if (get32(tm_lang_table + 12 + 20 * i) != i || g.width > WIDTH || g.langs > g.width ||
-            (g.slots & (g.slots - 1)) != 0)
-            return false;
-        for (uint32_t k = 0; k < g.slots; k++)
-            if (g.numbers[k] != 0xffff && g.numbers[k] >= g.n_rows)
-                return false;
-        if (i + 1 == GROUPS)
-            return g.rows + (size_t)g.n_rows * g.width == tm_lang_table_end;
-    }
-    return false;
-}
-
 /* ---- counting ----------------------------------------------------------------------------------
  */
 
 struct counter {
-    struct group groups[GROUPS];
-    uint32_t sums[GROUPS][WIDTH]; /* how unlikely, by language */
-    uint32_t hits[GROUPS];        /* n-grams that the table has */
+    struct tm_lang_words *words; /* or NULL */
+    struct ngrams groups[GROUPS];
+    uint32_t sums[GROUPS][NGRAMS_WIDTH]; /* how unlikely, by language */
+    uint32_t hits[GROUPS];               /* n-grams that the table has */
     uint32_t letters[SINGLE];
     uint32_t single_letters[TM_COUNTOF(ranges)];
 };
@@ -158,46 +79,19 @@ static const struct range *find_range(uint32_t cp)
     return lo < TM_COUNTOF(ranges) && cp >= ranges[lo].first ? &ranges[lo] : NULL;
 }
 
-static uint32_t mix(uint32_t x)
-{
-    x = (x ^ (x >> 16)) * 0x7feb352du;
-    x = (x ^ (x >> 15)) * 0x846ca68bu;
-    return x ^ (x >> 16);
-}
-
-static const uint8_t *find_row(const struct group *g, uint32_t h)
-{
-    for (uint32_t at = h & (g->slots - 1); g->numbers[at] != 0xffff; at = (at + 1) & (g->slots - 1))
-        if (g->prints[at] == h)
-            return g->rows + (size_t)g->numbers[at] * g->width;
-    return NULL;
-}
-
-static void add_row(uint32_t *sums, const uint8_t *row, uint32_t width)
-{
-    for (uint32_t i = 0; i < width; i++)
-        sums[i] += row[i];
-}
-
 static void count_word(struct counter *c, const uint32_t *word, size_t n, unsigned script)
 {
-    const struct group *g = &c->groups[script];
-    for (size_t from = 0; from < n; from++) {
-        uint32_t h = 0;
-        for (size_t i = from; i < n && i < from + ORDER; i++) {
-            h = mix(h * 31 + word[i] + 1);
-            const uint8_t *row = find_row(g, h);
-            if (row == NULL)
-                continue;
-            add_row(c->sums[script], row, g->width);
-            c->hits[script]++;
-        }
-    }
+    const struct ngrams *g = &c->groups[script];
+    struct ngrams_word room;
+    const struct ngrams_word *w = tm_ngrams_count(g, c->words, word, n, &room);
+    for (uint32_t i = 0; i < g->width; i++)
+        c->sums[script][i] += w->sums[i];
+    c->hits[script] += w->hits;
 }
 
 static void count(struct counter *c, const char *s, size_t len)
 {
-    uint32_t word[WORD];
+    uint32_t word[NGRAMS_WORD];
     size_t n = 0;
     unsigned script = GROUPS;
     for (size_t i = 0; i < len;) {
@@ -208,7 +102,7 @@ static void count(struct counter *c, const char *s, size_t len)
         i += step;
         const struct range *r = find_range(cp);
         unsigned now = r == NULL ? GROUPS : r->script;
-        if (n > 0 && (now != script || n == WORD)) {
+        if (n > 0 && (now != script || n == NGRAMS_WORD)) {
             count_word(c, word, n, script);
             n = 0;
         }
@@ -239,7 +133,7 @@ static size_t certain(struct tm_lang_guess *out, const char *code)
 static size_t rank(const struct counter *c, unsigned script,
                    struct tm_lang_guess out[TM_LANG_GUESSES])
 {
-    const struct group *g = &c->groups[script];
+    const struct ngrams *g = &c->groups[script];
     const uint32_t *sums = c->sums[script];
     uint32_t least = UINT32_MAX;
     double all = 0;
@@ -325,11 +219,12 @@ static void count_slices(struct counter *c, const char *text, size_t len)
     }
 }
 
-size_t tm_lang_detect(const char *text, size_t len, struct tm_lang_guess out[TM_LANG_GUESSES])
+size_t tm_lang_detect(struct tm_lang_words *words, const char *text, size_t len,
+                      struct tm_lang_guess out[TM_LANG_GUESSES])
 {
-    struct counter c = {0};
+    struct counter c = {.words = words};
     for (size_t i = 0; i < GROUPS; i++)
-        c.groups[i] = find_group(i);
+        c.groups[i] = tm_ngrams_find(i);
     count_slices(&c, text, TM_MIN(len, (size_t)SAMPLE));
     /* A letter of these says as much as several of an alphabet. */
     uint32_t east = 3 * (c.letters[HAN] + c.letters[KANA] + c.letters[HANGUL]);
@@ -369,19 +264,19 @@ struct fit {
     size_t all;
 };
 
-static void fit_word(const struct group *g, size_t lang, const uint32_t *word, size_t n,
+static void fit_word(const struct ngrams *g, size_t lang, const uint32_t *word, size_t n,
                      struct fit *f)
 {
     for (size_t from = 0; from < n; from++) {
         uint32_t h = 0;
         bool foreign = false;
         for (size_t i = from; i < n && i < from + 4; i++) {
-            h = mix(h * 31 + word[i] + 1);
+            h = tm_ngrams_print(h, word[i]);
             foreign |= word[i] >= 0x80;
             if (i == from || !foreign)
                 continue;
-            const uint8_t *row = find_row(g, h);
-            f->good += row == NULL ? 0 : 1 - (double)row[lang] / UNKNOWN;
+            const uint8_t *row = tm_ngrams_row(g, h);
+            f->good += row == NULL ? 0 : 1 - (double)row[lang] / NGRAMS_UNKNOWN;
             f->all++;
         }
     }
@@ -441,11 +336,11 @@ double tm_lang_fitness(const char *s, size_t len)
 {
     struct counter c = {0};
     struct fit f = {0};
-    uint32_t word[WORD];
+    uint32_t word[NGRAMS_WORD];
     size_t n = 0, lang;
     bool lower = false, foreign = false;
     for (size_t i = 0; i < GROUPS; i++)
-        c.groups[i] = find_group(i);
+        c.groups[i] = tm_ngrams_find(i);
     len = TM_MIN(len, (size_t)SAMPLE);
     count(&c, s, len);
     unsigned script = fit_language(&c, &lang), last = GROUPS;
@@ -464,7 +359,7 @@ double tm_lang_fitness(const char *s, size_t len)
             fit_single(r->lang, s + i, step, &f);
         else if (r != NULL && now != script && cp >= 0x80)
             f.all += 2;
-        if (now != script || n == WORD) {
+        if (now != script || n == NGRAMS_WORD) {
             fit_word(&c.groups[script], lang, word, n, &f);
             n = 0;
         }
