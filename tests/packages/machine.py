@@ -33,10 +33,10 @@ class Machine:
         for group in self.groups:
             group.mkdir(exist_ok=True)
         enter = "".join(f"echo $$ >{shlex.quote(str(g / 'cgroup.procs'))} || true; " for g in self.groups)
-        self.process = subprocess.Popen(
-            ["sh", "-c", enter + 'exec systemd-nspawn -q -D "$0" --boot --register=no --keep-unit --private-network '
-             "--console=pipe", self.root], stdin=subprocess.DEVNULL, stdout=open(self.folder / "log", "wb"),
-            stderr=subprocess.STDOUT)
+        with open(self.folder / "log", "wb") as log:
+            self.process = subprocess.Popen(
+                ["sh", "-c", enter + 'exec systemd-nspawn -q -D "$0" --boot --register=no --keep-unit --private-network '
+                 "--console=pipe", self.root], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
         end = time.monotonic() + BOOT_S
         while "running" not in (state := self.state()):
             if self.process.poll() is not None or time.monotonic() > end:

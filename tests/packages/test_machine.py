@@ -2,6 +2,7 @@
 stands there, a daemon that is upgraded with work in flight, removed and purged.
 
 TEXTMILL_DEBS is the folder of the packages, TEXTMILL_BASE the archive of a root with what they depend on."""
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -16,7 +17,6 @@ from machine import Machine, matches, transcript
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 DEBS = pathlib.Path(os.environ["TEXTMILL_DEBS"])
 STATE = "/var/lib/textmill/wire"
-DOCUMENTS = 300
 WAIT = 60
 DAEMON = f"""source:
   spool: {{ path: {STATE}/in, settle_ms: 0 }}
@@ -46,7 +46,7 @@ class OnAMachine(unittest.TestCase):
             if "dbgsym" not in deb.name:
                 shutil.copy(deb, self.machine.root / "root")
         self.machine.boot()
-        self.sh = self.machine.sh
+        self.sh, self.put = self.machine.sh, 0
 
     def install(self):
         self.sh("apt-get install -y ./textmill_*.deb ./textmill-models_*.deb")
@@ -62,7 +62,7 @@ class OnAMachine(unittest.TestCase):
                    if path.suffix in (".json", ".jsonl") for line in path.read_text().splitlines()]
         self.assertGreater(len(results), 6)
         for result in results:
-            self.assertEqual(set(result["tasks"]), {"summary", "sentiment"})
+            self.assertLessEqual({"summary", "sentiment"}, set(result))
 
     def until(self, true):
         end = time.monotonic() + WAIT
@@ -73,31 +73,36 @@ class OnAMachine(unittest.TestCase):
     def outputs(self):
         return sum(1 for p in (self.machine.root / STATE[1:] / "out").glob("*.json"))
 
-    def put(self, first):
+    def put_some(self):
         spool = self.machine.root / STATE[1:] / "in"
-        for i in range(first, first + DOCUMENTS):
+        for i in range(self.put, self.put + 20):
             (spool / f".{i}.part").write_text(f"Document {i} was a pleasure to read, and the ending is lovely.")
             (spool / f".{i}.part").rename(spool / f"{i}.txt")
+        self.put += 20
 
     def show(self, what):
         return self.sh(f"systemctl show -P {what} textmill@wire").stdout.strip()
 
     def test_a_life_of_a_daemon(self):
         self.install()
-        self.assertEqual(self.sh("man -w textmill textmill.yaml 2>/dev/null | wc -l", None).stdout.strip(), "0", "no man here")
         (self.machine.root / "etc/textmill/wire.yaml").write_text(DAEMON)
         self.sh("systemctl enable --now textmill@wire")
         self.assertEqual(self.show("ActiveState"), "active")
         before = self.show("MainPID")
-        self.put(0)
-        self.until(lambda: self.outputs() > 0)
         newer(next(DEBS.glob("textmill_0.1.0_*.deb")), self.machine.root / "root")
-        self.sh("apt-get install -y ./textmill_0.1.1_*.deb")
+        self.put_some()
+        self.until(lambda: self.outputs() > 0)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            upgrade = pool.submit(self.sh, "apt-get install -y ./textmill_0.1.1_*.deb")
+            while not upgrade.done():
+                self.put_some()
+                time.sleep(0.1)
+            upgrade.result()
         self.assertEqual(self.show("ActiveState"), "active")
         self.assertNotEqual(self.show("MainPID"), before, "it goes on with the old program")
         self.assertEqual(self.show("NRestarts"), "0", "it died")
-        self.put(DOCUMENTS)
-        self.until(lambda: self.outputs() == 2 * DOCUMENTS)
+        self.put_some()
+        self.until(lambda: self.outputs() == self.put)
         self.sh("systemctl reload textmill@wire")
         self.until(lambda: "reload: working with" in self.sh("journalctl -u textmill@wire -o cat").stdout)
         self.removed_and_purged()
@@ -110,7 +115,7 @@ class OnAMachine(unittest.TestCase):
         self.assertTrue((root / "etc/textmill/wire.yaml").exists())
         self.sh("dpkg --purge textmill textmill-models")
         self.assertTrue((root / "etc/textmill/wire.yaml").exists(), "the operator's own file")
-        self.assertEqual(self.outputs(), 2 * DOCUMENTS, "results stay")
+        self.assertEqual(self.outputs(), self.put, "results stay")
         self.assertEqual([str(p) for p in (root / "usr/share").rglob("*textmill*")], [])
         self.assertEqual([p.name for p in (root / STATE[1:]).iterdir() if p.name.startswith(".")], [])
         self.install()
