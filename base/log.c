@@ -240,10 +240,11 @@ void tm_log_write(enum tm_log_level level, const char *msg, const struct tm_log_
     errno = kept;
 }
 
-void tm_log_err(enum tm_log_level level, const char *msg, const struct tm_err *err)
+void tm_log_err(enum tm_log_level level, const char *msg, const struct tm_err *err,
+                const char *next)
 {
     char where[128];
     snprintf(where, sizeof where, "%s:%d", err->where != NULL ? err->where : "?", err->line);
     tm_log(level, msg, TM_S("code", tm_status_code(err->status)), TM_S("where", where),
-           TM_S("text", err->text));
+           TM_S("text", err->text), TM_S("next", next));
 }

@@ -138,7 +138,8 @@
     X("engine.batch_tokens", engine_batch_tokens, INT, "2048", 16, 1048576, "", "tokens",          \
       "Most tokens in one engine batch; a longer sequence runs alone")                             \
     X("state.path", state_path, PATH, ".textmill", 0, 0, "", "",                                   \
-      "Folder for the attempt journal and the instance's lock")                                    \
+      "Folder for the attempt journal and the instance's lock; without it below $STATE_DIRECTORY " \
+      "where systemd sets that, else beside the configuration")                                    \
     X("state.instance", state_instance, STR, "default", 0, 0, "", "",                              \
       "Name of this instance; two with one spool need two names")                                  \
     X("limits.documents", limits_documents, INT, "1024", 1, 1048576, "", "documents",              \

@@ -30,7 +30,8 @@ void tm_log_write(enum tm_log_level level, const char *msg, const struct tm_log_
  */
 #define tm_log(level, msg, ...)                                                                    \
     tm_log_write((level), (msg), (const struct tm_log_field[]){__VA_ARGS__ __VA_OPT__(, ){0}})
-/* The error as fields code, where and text. */
-void tm_log_err(enum tm_log_level level, const char *msg, const struct tm_err *err);
+/* The error as fields code, where and text; next is what to do about it. */
+void tm_log_err(enum tm_log_level level, const char *msg, const struct tm_err *err,
+                const char *next);
 
 #endif

@@ -89,5 +89,7 @@ size_t tm_utf8_encode(uint32_t cp, char out[4]); /* 0: a surrogate or beyond U+1
 /* Length of the valid prefix: == n when all of it is valid. */
 size_t tm_utf8_valid(const char *s, size_t n);
 size_t tm_utf8_count(const char *s, size_t n); /* code points of valid text */
+/* The length of s cut to at most `most` bytes without cutting a character. */
+size_t tm_utf8_cut(const char *s, size_t n, size_t most);
 
 #endif

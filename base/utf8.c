@@ -102,3 +102,12 @@ size_t tm_utf8_count(const char *s, size_t n)
         count += !is_tail(s[i]);
     return count;
 }
+
+size_t tm_utf8_cut(const char *s, size_t n, size_t most)
+{
+    if (n <= most)
+        return n;
+    while (most > 0 && is_tail(s[most]))
+        most--;
+    return most;
+}

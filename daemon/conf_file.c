@@ -418,13 +418,16 @@ static void set_dir(struct reader *r, const char *file)
         slash[slash == r->dir] = '\0';
 }
 
-/* Defaults that are paths go by the file too, wherever the program was started. */
+/* A default that is a path goes by the file too, wherever the program was started; that is the
+ * state, which a service has a folder for (systemd.exec(5)): it may not write beside the file. */
 static enum tm_status place_defaults(struct reader *r, struct tm_err *err)
 {
+    const char *state = getenv("STATE_DIRECTORY");
+    const char *dir = state != NULL && state[0] == '/' ? state : r->dir;
     enum tm_status s = TM_OK;
     for (const struct tm_conf_key *k = tm_conf_keys; k->path != NULL && s == TM_OK; k++)
         if (k->type == TM_CONF_PATH && k->def[0] != '\0')
-            s = tm_conf_set(r->conf, k, k->def, r->dir, err);
+            s = tm_conf_set(r->conf, k, k->def, dir, err);
     return s;
 }
 

@@ -2,6 +2,7 @@
  * chunks so that the engine sees full batches; memory stays that of one chunk. */
 #include "infer.h"
 #include "lines.h"
+#include "model_options.h"
 #include "verbs.h"
 
 #include <stdio.h>
@@ -259,9 +260,7 @@ static const struct verb_option options[] = {
     {"model", 'm', "DIR", "Model folder, or a name in the model path"},
     {"task", '\0', "TASK", "Refuse a model that does not do this task"},
     {"ids", '\0', NULL, "Take arrays of ids, give logits"},
-    {"device", '\0', "DEVICE", "auto, cpu, cuda, blas (OpenBLAS) or ref (plain C)"},
-    {"precision", '\0', "PRECISION", "auto, float32, bf16 or int8"},
-    {"threads", '\0', "N", "Workers; 0: one a core"},
+    MODEL_OPTIONS,
     {"aggregation-strategy", '\0', "HOW",
      "token-classification: none, simple, first, average or max"},
     {"candidate-labels", '\0', "A,B", "zero-shot-classification: labels to choose from"},
@@ -442,18 +441,16 @@ static enum exit_code open_model(struct state *st)
 {
     const struct args *a = st->args;
     const char *name = args_get(a, "model");
-    const char *device = args_get(a, "device"), *precision = args_get(a, "precision");
-    int64_t threads;
+    struct model_options how;
     struct tm_err err = {0};
     if (name == NULL)
         return verb_fail(a, EXIT_USAGE, "say which model: -m DIR");
-    enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
+    enum exit_code code = model_options(a, &how);
     if (code != EXIT_OK)
         return code;
     bool ids = args_has(a, "ids");
-    if (tm_model_open(name, device != NULL ? device : "auto",
-                      precision != NULL ? precision : "auto", (int)threads, 0, !ids, &st->model,
-                      &err) != TM_OK)
+    if (tm_model_open(name, how.device, how.precision, how.threads, 0, !ids, &st->model, &err) !=
+        TM_OK)
         return verb_fail_err(a, &err);
     code = check_task(st);
     return code == EXIT_OK ? read_options(st) : code;

@@ -3,6 +3,7 @@
  * Three looks that fail apart: the weights' directories, the tokenizer, and the model opened as a
  * pipeline would. */
 #include "inspect.h"
+#include "model_options.h"
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
@@ -68,9 +69,9 @@ static int64_t parameters(const struct facts *f)
 
 static enum exit_code look(const struct args *a, const char *name, struct facts *f)
 {
-    const char *device = args_get(a, "device"), *precision = args_get(a, "precision");
-    int64_t threads, batch_tokens;
-    enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
+    struct model_options how;
+    int64_t batch_tokens;
+    enum exit_code code = model_options(a, &how);
     if (code == EXIT_OK)
         code = args_int(a, "batch-tokens", 1, 1 << 20, 2048, &batch_tokens);
     if (code != EXIT_OK)
@@ -78,8 +79,8 @@ static enum exit_code look(const struct args *a, const char *name, struct facts 
     if (tm_model_find(name, f->folder, sizeof f->folder, &f->model) != TM_OK)
         return verb_fail_err(a, &f->model);
     tm_weights_list(f->folder, count, f, &f->weights);
-    tm_model_open(name, device != NULL ? device : "auto", precision != NULL ? precision : "auto",
-                  (int)threads, (int)batch_tokens, false, &f->m, &f->model);
+    tm_model_open(name, how.device, how.precision, how.threads, (int)batch_tokens, false, &f->m,
+                  &f->model);
     /* A PEFT folder may leave the tokenizer to its base, which only the model knows. */
     if (f->m == NULL || f->m->tok == NULL)
         tm_tokenizer_open(f->folder, &f->tok, &f->tokenizer);

@@ -1,5 +1,6 @@
 /* models: what a folder holds, whether it will run, and how fast it is on this machine. */
 #include "models_bench.h"
+#include "model_options.h"
 #include "verbs.h"
 #include "inspect.h"
 #include "pull.h"
@@ -18,14 +19,12 @@
 static enum exit_code open_model(const struct args *a, const char *name, bool tokenizer,
                                  struct tm_model **ret_model)
 {
-    const char *device = args_get(a, "device"), *precision = args_get(a, "precision");
-    int64_t threads;
+    struct model_options how;
     struct tm_err err = {0};
-    enum exit_code code = args_int(a, "threads", 0, 1024, 0, &threads);
+    enum exit_code code = model_options(a, &how);
     if (code != EXIT_OK)
         return code;
-    if (tm_model_open(name, device != NULL ? device : "auto",
-                      precision != NULL ? precision : "auto", (int)threads, 0, tokenizer, ret_model,
+    if (tm_model_open(name, how.device, how.precision, how.threads, 0, tokenizer, ret_model,
                       &err) != TM_OK)
         return verb_fail_err(a, &err);
     return EXIT_OK;
@@ -190,9 +189,7 @@ static enum exit_code run(const struct args *a)
 static const struct verb_option options[] = {
     {"model", 'm', "DIR", "Model folder, or a name in the model path"},
     {"json", '\0', NULL, "Print JSON"},
-    {"device", '\0', "DEVICE", "auto, cpu, cuda, blas (OpenBLAS) or ref (plain C)"},
-    {"precision", '\0', "PRECISION", "auto, float32, bf16 or int8"},
-    {"threads", '\0', "N", "Workers; 0: one a core"},
+    MODEL_OPTIONS,
     {"batch-tokens", '\0', "N", "inspect: memory for batches of so many tokens (2048)"},
     {"source-tokens", '\0', "A-B", "bench: lengths of the sequences (64)"},
     {"new-tokens", '\0', "N",

@@ -10,13 +10,18 @@
 #include <time.h>
 #include <unistd.h>
 
-static void end(struct supervisor *sv, bool taken, const char *what)
+/* next: what to do when it was not taken. */
+static void end(struct supervisor *sv, const char *what, const char *next)
 {
+    const bool taken = next == NULL;
     struct supervise_page *page = tm_supervise_page;
     atomic_fetch_add(taken ? &page->reloads : &page->reloads_failed, 1);
     if (taken)
         atomic_store(&page->reloaded_at, (int64_t)time(NULL));
-    tm_log(taken ? TM_LOG_NOTICE : TM_LOG_ERROR, what);
+    if (taken)
+        tm_log(TM_LOG_NOTICE, what);
+    else
+        tm_log(TM_LOG_ERROR, what, TM_S("next", next));
     notify("READY=1\nSTATUS=%s", what);
     sv->replacing = sv->candidate = false;
     if (sv->again) {
@@ -34,7 +39,8 @@ void reload_begin(struct supervisor *sv)
     notify("RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=reloading",
            (unsigned long long)(tm_clock_ns() / 1000));
     if (sv->ops->read(sv->arg) != TM_OK) {
-        end(sv, false, "reload: the configuration is not good; the old one stays");
+        end(sv, "reload: the configuration is not good; the old one stays",
+            "mend what the lines before name, then reload again");
         return;
     }
     sv->probe = supervise_fork(sv);
@@ -43,7 +49,8 @@ void reload_begin(struct supervisor *sv)
     if (sv->probe < 0) {
         sv->probe = 0;
         sv->ops->settle(sv->arg, false);
-        end(sv, false, "reload: no process to try the configuration; the old one stays");
+        end(sv, "reload: no process to try the configuration; the old one stays",
+            "reload again when there is room for one more process");
     }
 }
 
@@ -55,7 +62,8 @@ void reload_reap(struct supervisor *sv)
     sv->probe = 0;
     if (!WIFEXITED(status) || WEXITSTATUS(status) != EXIT_OK) {
         sv->ops->settle(sv->arg, false);
-        end(sv, false, "reload: the models cannot be opened; the old configuration stays");
+        end(sv, "reload: the models cannot be opened; the old configuration stays",
+            "the line before names the model: textmill models verify; then reload again");
     } else if (sv->stops == 0) {
         sv->replacing = true;
         kill(sv->pid, SIGTERM); /* it drains */
@@ -67,7 +75,7 @@ void reload_ready(struct supervisor *sv)
     if (!sv->candidate)
         return;
     sv->ops->settle(sv->arg, true);
-    end(sv, true, "reload: working with the new configuration");
+    end(sv, "reload: working with the new configuration", NULL);
 }
 
 bool reload_next(struct supervisor *sv, int code)
@@ -81,8 +89,9 @@ bool reload_next(struct supervisor *sv, int code)
     if (!sv->candidate || sv->stops > 0)
         return false;
     sv->ops->settle(sv->arg, false);
-    tm_log(TM_LOG_ERROR, "reload: the new configuration does not start", TM_I("exit", code));
-    end(sv, false, "reload: back with the old configuration");
+    tm_log(TM_LOG_INFO, "reload: the new configuration does not start", TM_I("exit", code));
+    end(sv, "reload: back with the old configuration",
+        "the lines before say why the new one does not start; then reload again");
     return true;
 }
 
@@ -93,7 +102,8 @@ void reload_died(struct supervisor *sv)
         sv->candidate = true;
     } else if (sv->candidate) {
         sv->ops->settle(sv->arg, false);
-        end(sv, false, "reload: the new configuration crashes; back with the old one");
+        end(sv, "reload: the new configuration crashes; back with the old one",
+            "report it with the new configuration");
     }
 }
 

@@ -143,7 +143,7 @@ static enum tm_status start_http(const struct http_view *view, struct http **ret
         tm_runner_watch(view->runner, http_fd(*ret_http), serve, *ret_http);
         tm_log(TM_LOG_INFO, "status page", TM_S("listen", listen));
     } else if (strcmp(listen, tm_conf_find(tm_conf_keys, "http.listen")->def) == 0) {
-        tm_log_err(TM_LOG_WARNING, "no status page; set http.listen to another address", err);
+        tm_log_err(TM_LOG_WARNING, "no status page", err, "set http.listen to another address");
         *err = (struct tm_err){0};
         s = TM_OK;
     }

@@ -47,7 +47,8 @@ pid_t supervise_fork(const struct supervisor *sv)
     if (pid < 0) {
         struct tm_err err = {0};
         tm_err_errno(&err, errno, "a working process cannot be started");
-        tm_log_err(TM_LOG_ERROR, "fork failed", &err);
+        tm_log_err(TM_LOG_ERROR, "fork failed", &err,
+                   "see ulimit -u, TasksMax= of the unit and the memory that is left");
     }
     if (pid != 0)
         return pid;
@@ -231,12 +232,16 @@ static bool note_death(struct supervisor *sv, int number)
     const char *name = sigabbrev_np(number);
     if (sv->deaths > DEATHS_MOST) {
         tm_log(TM_LOG_ERROR, "the working process dies again and again without getting on",
-               TM_S("signal", name != NULL ? name : "?"), TM_I("deaths", sv->deaths));
+               TM_S("signal", name != NULL ? name : "?"), TM_I("deaths", sv->deaths),
+               TM_S("next", "report it with the documents in active/ and these lines"));
         return false;
     }
     tm_log(TM_LOG_WARNING, "the working process died and is started again",
            TM_S("signal", name != NULL ? name : "?"), TM_I("pid", sv->pid),
-           TM_I("restarts", sv->restarts));
+           TM_I("restarts", sv->restarts),
+           TM_S("next", number == SIGKILL
+                            ? "if nobody killed it, memory ran out: set limits.memory"
+                            : "none: the document that did it is found and set aside"));
     return true;
 }
 

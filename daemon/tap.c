@@ -21,9 +21,7 @@ struct tap {
 /* Text from a document as a terminal may have it: no control characters but the end of a line. */
 static void print_text(const char *s)
 {
-    size_t n = strlen(s), cut = TM_MIN(n, (size_t)TEXT_SHOWN);
-    while (cut < n && ((unsigned char)s[cut] & 0xc0) == 0x80)
-        cut++;
+    const size_t n = strlen(s), cut = tm_utf8_cut(s, n, TEXT_SHOWN);
     fputs("    ", stdout);
     for (size_t i = 0; i < cut; i++) {
         unsigned char c = (unsigned char)s[i];

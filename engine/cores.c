@@ -64,19 +64,43 @@ int64_t limit_of_cgroup(enum limit which, const char *mount, const char *path)
     }
 }
 
-static int32_t affinity(void)
+/* The CPUs that the calling thread may run on, for CPU_FREE; NULL when there is no telling. */
+static cpu_set_t *affinity(size_t *ret_size)
 {
     for (int cpus = 1024; cpus <= MASK_MOST; cpus *= 2) { /* EINVAL: the kernel's mask is larger */
         cpu_set_t *set = CPU_ALLOC((size_t)cpus);
-        if (set == NULL)
-            return 1;
-        size_t size = CPU_ALLOC_SIZE(cpus);
-        int n = sched_getaffinity(0, size, set) == 0 ? CPU_COUNT_S(size, set) : 0;
+        *ret_size = CPU_ALLOC_SIZE(cpus);
+        if (set == NULL || sched_getaffinity(0, *ret_size, set) == 0)
+            return set;
         CPU_FREE(set);
-        if (n > 0)
-            return n;
     }
-    return 1;
+    return NULL;
+}
+
+static int32_t count(void)
+{
+    size_t size;
+    cpu_set_t *set = affinity(&size);
+    int32_t n = set != NULL ? CPU_COUNT_S(size, set) : 0;
+    if (set != NULL)
+        CPU_FREE(set);
+    return TM_MAX(n, 1);
+}
+
+void tm_engine_pin(int32_t worker, int32_t workers)
+{
+    size_t size;
+    cpu_set_t *set = affinity(&size);
+    if (set == NULL)
+        return;
+    if (CPU_COUNT_S(size, set) == workers) {
+        int32_t at = 0;
+        for (size_t cpu = 0; cpu < size * 8; cpu++)
+            if (CPU_ISSET_S(cpu, size, set) && at++ != worker)
+                CPU_CLR_S(cpu, size, set);
+        (void)sched_setaffinity(0, size, set); /* it also works where it may not be set */
+    }
+    CPU_FREE(set);
 }
 
 static int64_t own_limit(enum limit which)
@@ -97,7 +121,7 @@ static int64_t own_limit(enum limit which)
 
 int32_t tm_engine_cores(void)
 {
-    int64_t n = affinity(), limit = own_limit(LIMIT_CORES);
+    int64_t n = count(), limit = own_limit(LIMIT_CORES);
     return (int32_t)(limit > 0 ? TM_MIN(n, limit) : n);
 }
 

@@ -205,6 +205,9 @@ enum tm_status tm_engine_profile(struct tm_engine *e, struct tm_engine_profile *
 
 /* Cores that this process may use: sched_getaffinity, and the cgroup's cpu.max rounded up. */
 int32_t tm_engine_cores(void);
+/* Keeps the calling thread, worker 0 … workers - 1, on a core of its own. Only where there is one
+ * worker for each core of the thread's affinity: else the kernel places them better. */
+void tm_engine_pin(int32_t worker, int32_t workers);
 /* Bytes of memory that this process may use: the machine's, or less where its cgroup says so. */
 size_t tm_engine_memory(void);
 const char *tm_engine_isa(void); /* best instruction set of this machine: "avx512" */

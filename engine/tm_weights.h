@@ -22,4 +22,21 @@ enum tm_status tm_weights_visit(const char *folder, tm_stored_fn *visit, void *a
 enum tm_status tm_weights_list(const char *folder, tm_stored_fn *visit, void *arg,
                                struct tm_err *err);
 
+/* What a GGUF file says beside its tensors: one number or text; of an array element `index` of n.
+ */
+struct tm_said {
+    const char *key;
+    uint64_t index, n; /* of a value that is no array 0 and 1 */
+    const char *text;  /* len bytes, and a NUL; NULL: it is a number */
+    size_t len;
+    double number;
+};
+
+/* false ends the walk with TM_CANCELLED. */
+typedef bool tm_said_fn(void *arg, const struct tm_said *said);
+/* Every value in the file's order, for the tokenizer that such a file carries. Arrays within arrays
+ * are passed over. TM_NOTFOUND when the folder's weights are in another format. */
+enum tm_status tm_weights_said(const char *folder, tm_said_fn *visit, void *arg,
+                               struct tm_err *err);
+
 #endif

@@ -237,9 +237,7 @@ static void end_path(char *out, size_t size, const char *folder, const char *pat
     const char *slash = strrchr(path, '/');
     int dir = slash != NULL ? (int)(slash + 1 - path) : 0;
     int most = NAME_MOST - SUFFIX_ROOM - (int)strlen(".reason.json");
-    int cut = TM_MIN((int)strlen(path + dir), most);
-    while (cut > 0 && cut == most && ((unsigned char)path[dir + cut] & 0xc0) == 0x80)
-        cut--;
+    int cut = (int)tm_utf8_cut(path + dir, strlen(path + dir), (size_t)most);
     int n = snprintf(out, size, "%s/%.*s%.*s", folder, dir, path, cut, path + dir);
     if (number > 0 && n > 0 && (size_t)n < size)
         snprintf(out + n, size - (size_t)n, ".%d", number);

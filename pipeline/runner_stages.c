@@ -4,6 +4,7 @@
  * failed, goes on with the stages that it carries for (place.carried), and hands all of them on.
  * Every run stands in the attempt journal while it lasts. */
 #include "runner.h"
+#include "tm_engine.h"
 
 #include <limits.h>
 
@@ -256,6 +257,7 @@ static void report(void *arg, struct tm_doc *const *docs, size_t n, bool ran)
 void runner_engine(struct worker *w)
 {
     struct tm_runner *r = w->r;
+    tm_engine_pin(w->number, r->infer_ops->workers(r->infer));
     while (runner_phase(r) != PHASE_CUT && !tm_queue_done(w->place->in)) {
         uint64_t seen = wake_read(&r->engine_wake);
         uint64_t since = tm_clock_ns();

@@ -61,9 +61,7 @@ static void put_string(struct tm_buf *b, const char *key, const char *s, size_t 
 
 static void put_text(struct tm_buf *b, const char *key, const char *s, size_t n)
 {
-    size_t cut = TM_MIN(n, (size_t)TEXT_MOST);
-    while (cut > 0 && cut < n && ((unsigned char)s[cut] & 0xc0) == 0x80)
-        cut--; /* whole characters */
+    const size_t cut = tm_utf8_cut(s, n, TEXT_MOST);
     put_string(b, key, s, cut);
     if (cut < n)
         tm_buf_printf(b, ",\"%s_bytes\":%zu", key, n);

@@ -12,14 +12,6 @@ enum {
     HASH_DIGITS = 16,
 };
 
-/* Cuts at a character's boundary at or before n. */
-static size_t cut_at(const char *s, size_t n)
-{
-    while (n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80)
-        n--;
-    return n;
-}
-
 static void put_component(struct tm_buf *b, const char *s, size_t n, bool last)
 {
     if (s[0] == '.') {
@@ -34,7 +26,7 @@ static void put_component(struct tm_buf *b, const char *s, size_t n, bool last)
     char hash[65];
     tm_sha256_hex(s, n, hash);
     size_t tail = last ? TAIL : 0;
-    tm_buf_append(b, s, cut_at(s, COMPONENT_MOST - HASH_DIGITS - 1 - tail));
+    tm_buf_append(b, s, tm_utf8_cut(s, n, COMPONENT_MOST - HASH_DIGITS - 1 - tail));
     tm_buf_printf(b, "~%.*s", HASH_DIGITS, hash);
     tm_buf_append(b, s + n - tail, tail);
 }

@@ -185,6 +185,15 @@ static enum tm_status check(const struct config *c, struct tm_err *err)
     return TM_OK;
 }
 
+/* transformers 5 writes tie_word_embeddings for every T5. What it meant is that outputs are scaled,
+ * which it says apart; of mT5, whose outputs never were, it says nothing. */
+static void outputs_settle(struct config *c)
+{
+    bool never = c->transformers_version >= 5 && !c->family->defaults.tie_word_embeddings;
+    if (c->family->scaled_output && (never || !c->scale_decoder_outputs))
+        c->tie_word_embeddings = false;
+}
+
 enum tm_status config_read(const char *folder, struct tm_arena *arena, struct config *ret_config,
                            struct tm_err *err)
 {
@@ -202,6 +211,7 @@ enum tm_status config_read(const char *folder, struct tm_arena *arena, struct co
     c.architecture = architecture;
     s = json_file(folder, file_name, read_key, &r, err);
     sizes_settle(&c);
+    outputs_settle(&c);
     if (s == TM_OK)
         s = find_head(&r, err);
     int32_t n_labels = r.num_labels > 0 ? (int32_t)r.num_labels : c.n_labels > 0 ? c.n_labels : 2;

@@ -40,8 +40,10 @@ struct config {
     enum tm_act hidden_act, classifier_activation;
     enum position_type position_embedding_type;
     bool scale_embedding, tie_word_embeddings, share_encoder_decoder_embeddings;
-    bool gated;                                                  /* feed-forward: act(a) * b */
-    bool encoder_only;                                           /* of an encoder-decoder */
+    bool scale_decoder_outputs;   /* T5's, as transformers 5 says it */
+    int32_t transformers_version; /* that wrote the file, its first number; 0: not said */
+    bool gated;                   /* feed-forward: act(a) * b */
+    bool encoder_only;            /* of an encoder-decoder */
     int32_t decoder_vocab_size, max_decoder_position_embeddings; /* 0: as the encoder's */
     int32_t inner_size; /* GPT-2's n_inner; 0: four times hidden_size */
     /* Local attention */

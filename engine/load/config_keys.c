@@ -26,6 +26,7 @@ enum key_type {
     KEY_LAYER_TYPES,
     KEY_WINDOWS,
     KEY_NORM_REL,
+    KEY_VERSION,
     KEY_REFUSED
 };
 
@@ -71,6 +72,8 @@ static const struct key {
     FIELD(decoder_start_token_id, KEY_OPTIONAL_ID),
     FIELD(scale_embedding, KEY_BOOL),
     FIELD(tie_word_embeddings, KEY_BOOL),
+    FIELD(scale_decoder_outputs, KEY_BOOL),
+    FIELD(transformers_version, KEY_VERSION),
     FIELD(layer_norm_eps, KEY_F64),
     {"rope_theta", KEY_F64, offsetof(struct config, rope[0].theta), 0, 0},
     {"local_rope_theta", KEY_F64, offsetof(struct config, rope[1].theta), 0, 0},
@@ -223,6 +226,21 @@ static enum tm_status read_norm_rel(struct tm_json *j, bool *field, struct tm_er
     return s;
 }
 
+/* "5.2.0": 5. */
+static enum tm_status read_version(struct tm_json *j, int32_t *field, struct tm_err *err)
+{
+    struct tm_json_event ev;
+    int64_t n = 0;
+    enum tm_status s = tm_json_next(j, &ev, err);
+    if (s != TM_OK || ev.type != TM_JSON_STRING)
+        return s == TM_OK && ev.type != TM_JSON_NULL
+                   ? tm_json_fail(j, TM_MODEL, err, "transformers_version is not a text")
+                   : s;
+    if (tm_json_number_i64(ev.text, strspn(ev.text, "0123456789"), &n) && n <= INT32_MAX)
+        *field = (int32_t)n;
+    return TM_OK;
+}
+
 /* -1 and null mean none; of a list the first counts. */
 static enum tm_status read_optional_id(struct tm_json *j, int32_t *field, struct tm_err *err)
 {
@@ -330,6 +348,8 @@ static enum tm_status read_value(struct tm_json *j, const struct key *key, struc
         return read_pos_att(j, field, err);
     case KEY_NORM_REL:
         return read_norm_rel(j, field, err);
+    case KEY_VERSION:
+        return read_version(j, field, err);
     case KEY_ACT:
     case KEY_POSITION:
     case KEY_POOLING:

@@ -2,7 +2,7 @@
  * tensors' names, shapes and places. Counts and lengths are 64-bit numbers of whoever wrote the
  * file: none is used before the bytes it stands for have been seen.
  *
- * Called by gguf_model.c while a set is opened and for its configuration. */
+ * Called by gguf_model.c while a set is opened and for its configuration, and for the tokenizer. */
 #include "gguf.h"
 #include "bytes.h"
 #include "tensor_blocks.h"
@@ -19,6 +19,7 @@ enum {
     TENSORS_MOST = 1 << 16,
     NESTING_MOST = 4,
     ALIGNMENT_MOST = 1 << 20,
+    ARENA_MOST = 64 << 20,
 };
 
 /* ---- a window that moves over the file ---- */
@@ -30,6 +31,9 @@ struct cursor {
     uint64_t window;
     size_t have;
     uint8_t bytes[BUFFER];
+    tm_said_fn *visit; /* told of every value; NULL: nobody asks */
+    void *arg;
+    struct tm_buf text; /* the value it is told */
     struct tm_err *err;
 };
 
@@ -170,8 +174,33 @@ static enum tm_status skip_text(struct cursor *c)
     return s == TM_OK ? skip(c, n) : s;
 }
 
+/* A text or a number, to whoever asks. */
+static enum tm_status tell(struct cursor *c, const char *key, enum gguf_type type, uint64_t index,
+                           uint64_t n)
+{
+    struct gguf_value v = {.type = type};
+    struct tm_said said = {.key = key, .index = index, .n = n};
+    uint64_t length = 0;
+    enum tm_status s = type == GGUF_STRING ? take_u64(c, &length) : take_number(c, &v);
+    if (s == TM_OK && length > TEXT_MOST)
+        return fail(c, "a text of %llu bytes, at most %d are allowed", (unsigned long long)length,
+                    TEXT_MOST);
+    if (s == TM_OK && type == GGUF_STRING) {
+        c->text.len = 0;
+        if (!tm_buf_reserve(&c->text, length + 1))
+            return no_memory(c);
+        s = take(c, c->text.data, length);
+        c->text.data[length] = '\0';
+        said.text = c->text.data;
+        said.len = length;
+    }
+    said.number = type == GGUF_F32 || type == GGUF_F64 ? v.number : (double)v.integer;
+    return s == TM_OK && !c->visit(c->arg, &said) ? TM_CANCELLED : s;
+}
+
 /* Tokens, scores, merges: only how many there are is kept. */
-static enum tm_status skip_array(struct cursor *c, int depth, uint64_t *ret_elements)
+static enum tm_status skip_array(struct cursor *c, const char *key, int depth,
+                                 uint64_t *ret_elements)
 {
     uint32_t type = 0;
     uint64_t n = 0, inner;
@@ -183,10 +212,13 @@ static enum tm_status skip_array(struct cursor *c, int depth, uint64_t *ret_elem
                     type);
     if (s == TM_OK && n > c->f->size - c->at)
         return fail(c, "an array of %llu elements (truncated?)", (unsigned long long)n);
-    if (s == TM_OK && sizes[type] > 0)
+    bool told = c->visit != NULL && depth == 0 && type != GGUF_ARRAY;
+    if (s == TM_OK && sizes[type] > 0 && !told)
         s = skip(c, n * sizes[type]);
-    for (uint64_t i = 0; s == TM_OK && sizes[type] == 0 && i < n; i++)
-        s = type == GGUF_STRING ? skip_text(c) : skip_array(c, depth + 1, &inner);
+    for (uint64_t i = 0; s == TM_OK && (told || sizes[type] == 0) && i < n; i++)
+        s = told                  ? tell(c, key, (enum gguf_type)type, i, n)
+            : type == GGUF_STRING ? skip_text(c)
+                                  : skip_array(c, key, depth + 1, &inner);
     *ret_elements = n;
     return s;
 }
@@ -202,8 +234,10 @@ static enum tm_status take_value(struct cursor *c, struct gguf_value *v)
     v->type = (enum gguf_type)type;
     if (s != TM_OK)
         return s;
+    if (c->visit != NULL && type != GGUF_ARRAY)
+        return tell(c, v->key, v->type, 0, 1);
     return type == GGUF_STRING  ? take_text(c, &v->text)
-           : type == GGUF_ARRAY ? skip_array(c, 0, &v->elements)
+           : type == GGUF_ARRAY ? skip_array(c, v->key, 0, &v->elements)
                                 : take_number(c, v);
 }
 
@@ -369,5 +403,21 @@ enum tm_status gguf_read(const struct tensor_file *f, struct tm_arena *arena, st
         s = place_tensors(c, &g);
     if (s == TM_OK)
         *ret_gguf = g;
+    return s;
+}
+
+enum tm_status gguf_said(const struct tensor_file *f, tm_said_fn *visit, void *arg,
+                         struct tm_err *err)
+{
+    struct gguf g = {NULL};
+    TM_CLEANUP(tm_arena_destroyp) struct tm_arena *arena = tm_arena_create(ARENA_MOST);
+    struct cursor *c = arena != NULL ? tm_arena_alloc(arena, sizeof *c) : NULL;
+    if (c == NULL)
+        return tm_err_set(err, TM_NOMEM, "%s", f->name);
+    *c = (struct cursor){.f = f, .arena = arena, .visit = visit, .arg = arg, .err = err};
+    enum tm_status s = take_counts(c, &g);
+    for (size_t i = 0; s == TM_OK && i < g.n_values; i++)
+        s = take_value(c, &g.values[i]);
+    tm_buf_finish(&c->text);
     return s;
 }

@@ -119,6 +119,7 @@ static const struct key_alias t5_aliases[] = {
      .defaults = {.hidden_size = 512, .head_dim = 64, .max_position_embeddings = 4096,         \
                   .relative_attention_num_buckets = 32, .relative_attention_max_distance = 128,\
                   .layer_norm_eps = 1e-6, .bos_token_id = -1, .eos_token_id = 1,               \
+                  .scale_decoder_outputs = true,                                               \
                   .pad_token_id = 0, .decoder_start_token_id = start,                          \
                   .forced_eos_token_id = -1, __VA_ARGS__},                                     \
      .aliases = t5_aliases, .tensors = tensors_, .decoder = decoder_, .heads = t5_heads,       \

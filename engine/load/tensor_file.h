@@ -32,6 +32,10 @@ tensor_directory_fn safetensors_directory, pytorch_directory, gguf_directory, ma
 typedef enum tm_status tensor_config_fn(const struct tensor_set *set, const char *folder,
                                         struct tm_buf *json, struct tm_err *err);
 tensor_config_fn gguf_config, marian_config;
+/* Everything else that such a format says. */
+typedef enum tm_status tensor_said_fn(const struct tensor_file *f, tm_said_fn *visit, void *arg,
+                                      struct tm_err *err);
+tensor_said_fn gguf_said;
 
 /* *t is copied. */
 enum tm_status tensors_add(struct tensor_set *set, const struct tensor *t, struct tm_err *err);

@@ -23,16 +23,18 @@ static const struct format {
     bool index; /* file names shards, as Hugging Face's *.index.json do */
     tensor_directory_fn *directory;
     tensor_config_fn *config; /* NULL: the folder has a config.json */
+    tensor_said_fn *said;     /* NULL: the files hold tensors alone */
 } formats[] = {
-    {"safetensors", "model", "model.safetensors", false, safetensors_directory, NULL},
-    {"safetensors", "model", "model.safetensors.index.json", true, safetensors_directory, NULL},
-    {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory, NULL},
-    {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory, NULL},
-    {"gguf", "model", "*.gguf", false, gguf_directory, gguf_config},
-    {"marian", "model", "*.npz", false, marian_directory, marian_config},
-    {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory,
+    {"safetensors", "model", "model.safetensors", false, safetensors_directory, NULL, NULL},
+    {"safetensors", "model", "model.safetensors.index.json", true, safetensors_directory, NULL,
      NULL},
-    {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory, NULL},
+    {"pytorch", "model", "pytorch_model.bin", false, pytorch_directory, NULL, NULL},
+    {"pytorch", "model", "pytorch_model.bin.index.json", true, pytorch_directory, NULL, NULL},
+    {"gguf", "model", "*.gguf", false, gguf_directory, gguf_config, gguf_said},
+    {"marian", "model", "*.npz", false, marian_directory, marian_config, NULL},
+    {"safetensors", "adapter_model", "adapter_model.safetensors", false, safetensors_directory,
+     NULL, NULL},
+    {"pytorch", "adapter_model", "adapter_model.bin", false, pytorch_directory, NULL, NULL},
 };
 
 void tensors_close(struct tensor_set *set)
@@ -291,4 +293,12 @@ enum tm_status tensors_config(const char *folder, struct tm_buf *json, struct tm
     if (set->format->config == NULL)
         return tm_err_set(err, TM_NOTFOUND, "no config.json in %s", folder);
     return set->format->config(set, folder, json, err);
+}
+
+enum tm_status tensors_said(const struct tensor_set *set, tm_said_fn *visit, void *arg,
+                            struct tm_err *err)
+{
+    if (set->format->said == NULL)
+        return tm_err_set(err, TM_NOTFOUND, "%s holds tensors alone", set->files[0].name);
+    return set->format->said(&set->files[0], visit, arg, err);
 }

@@ -7,7 +7,7 @@
 #ifndef ENGINE_TENSORS_H
 #define ENGINE_TENSORS_H
 
-#include "tm_base.h"
+#include "tm_weights.h"
 
 enum { TENSOR_RANK = 8 }; /* most dimensions */
 
@@ -65,6 +65,9 @@ const char *tensor_type_name(enum tensor_type type); /* "Q4_K" */
  * that is read, TM_MODEL when the file has become shorter. */
 enum tm_status tensors_read(const struct tensor_set *set, const struct tensor *t, int64_t first,
                             int64_t count, float *out, struct tm_err *err);
+/* What the weights' file says beside its tensors. TM_NOTFOUND when its format says nothing. */
+enum tm_status tensors_said(const struct tensor_set *set, tm_said_fn *visit, void *arg,
+                            struct tm_err *err);
 /* A config.json made of what the weights of a folder say of themselves. TM_NOTFOUND when their
  * format says nothing. */
 enum tm_status tensors_config(const char *folder, struct tm_buf *json, struct tm_err *err);

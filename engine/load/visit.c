@@ -69,3 +69,10 @@ enum tm_status tm_weights_visit(const char *folder, tm_stored_fn *visit, void *a
     free(values);
     return s;
 }
+
+enum tm_status tm_weights_said(const char *folder, tm_said_fn *visit, void *arg, struct tm_err *err)
+{
+    TM_CLEANUP(tensors_closep) struct tensor_set *set = NULL;
+    enum tm_status s = tensors_open(folder, "model", &set, err);
+    return s == TM_OK ? tensors_said(set, visit, arg, err) : s;
+}

@@ -15,6 +15,7 @@ enum {
     BLOCK = 256, /* positions whose scores are kept: whole pages */
     LDS = BLOCK + 2 * VL, /* row of scores: whole vectors are written from any position on */
     DIM_MAX = 256,
+    AHEAD = 3, /* pages from what is read to what is fetched */
 };
 
 struct job {
@@ -62,19 +63,40 @@ static const char *stored(const struct job *b, int64_t plane, int64_t page, int6
     return stored_of(b, b->slot, b->kv, plane, page, owner);
 }
 
-/* What is read after a page: the next one, after the last of the keys the values, after those the
- * next head's keys, after those the next slot's. Without a guess at its owner where that matters.
- */
+/* A page's keys (plane 0) or values of a slot and key head. */
+struct place {
+    int64_t slot, kv, plane, page;
+};
+
+/* What is read after a page: the next one of its block, behind a block's keys its values, behind
+ * those the next block's keys, then the next head's, then the next slot's. */
+static struct place next_place(const struct job *b, struct place p)
+{
+    const int64_t positions = b->pool->positions, n = BLOCK / positions;
+    const int64_t begin = b->first / positions, last = (b->length - 1) / positions;
+    if (p.page < last && (p.page + 1) % n != 0)
+        p.page++;
+    else if (p.plane == 0)
+        p = (struct place){p.slot, p.kv, 1, TM_MAX(begin, p.page / n * n)};
+    else if (p.page < last)
+        p = (struct place){p.slot, p.kv, 0, p.page + 1};
+    else if (p.kv + 1 < b->args->attn.kv_heads)
+        p = (struct place){p.slot, p.kv + 1, 0, begin};
+    else
+        p = (struct place){b->next_slot, 0, 0, 0};
+    return p;
+}
+
+/* What to fetch meanwhile, far enough ahead that memory has the time. Without a guess at its owner
+ * where that matters. */
 static const char *read_next(const struct job *b, int64_t plane, int64_t page, int64_t owner)
 {
-    const int64_t begin = b->first / b->pool->positions;
-    if (page < (b->length - 1) / b->pool->positions)
-        return stored(b, plane, page + 1, owner);
-    if (plane == 0)
-        return stored(b, 1, begin, owner);
-    if (b->kv + 1 < b->args->attn.kv_heads)
-        return stored_of(b, b->slot, b->kv + 1, 0, begin, owner);
-    return b->next_slot >= 0 ? stored_of(b, b->next_slot, 0, 0, 0, 0) : stored(b, 0, begin, owner);
+    struct place p = {b->slot, b->kv, plane, page};
+    for (int i = 0; i < AHEAD && p.slot == b->slot; i++)
+        p = next_place(b, p);
+    if (p.slot == b->slot)
+        return stored_of(b, p.slot, p.kv, p.plane, p.page, owner);
+    return p.slot >= 0 ? stored_of(b, p.slot, 0, 0, 0, 0) : stored(b, plane, page, owner);
 }
 
 /* Whole vectors: reads and writes up to 63 bytes too many. Scratch has room for that; in the pool

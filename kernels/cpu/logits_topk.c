@@ -18,6 +18,7 @@ enum {
     ROWS = 128,      /* rows that share one pass over the output layer */
     CHUNK = 768,     /* columns: whole panels of every instruction set */
     NAMED = 1 << 16, /* ids that processors name, of all rows of a pass */
+    REBASE = 40,     /* e^40 times a chunk's columns is far from a float's end */
 };
 
 /* An id that processors touch. */
@@ -29,8 +30,8 @@ struct named {
 };
 
 struct log_sum {
-    float top;
-    double sum; /* of exponentials below top */
+    float base; /* what is taken off before exponentials: of about the size of the greatest */
+    double sum;
 };
 
 struct row {
@@ -136,25 +137,66 @@ static void insert(struct row *row, float score, int32_t id)
     row->scores[at] = score;
 }
 
-static void add_up(struct log_sum *l, const float *x, int64_t n)
+/* VL numbers from i on; what lies behind the n-th counts for nothing. */
+SIMD_INLINE vf some(const float *x, int64_t i, int64_t n)
 {
-    vf most = v_set1(-INFINITY), sum = v_zero();
+    vf v = v_load(x + i);
+    return i + VL <= n ? v : v_head(v, n - i, v_set1(-INFINITY));
+}
+
+static float greatest(const float *x, int64_t n)
+{
+    vf most = v_set1(-INFINITY);
     for (int64_t i = 0; i < n; i += VL)
-        most = v_max(most, v_head(v_load(x + i), TM_MIN(VL, n - i), most));
-    float top = fmaxf(l->top, v_top(most));
-    if (top == -INFINITY)
-        return;
-    vf limit = v_set1(top);
-    for (int64_t i = 0; i < n; i += VL)
-        sum = v_add(sum, v_head(v_exp(v_sub(v_load(x + i), limit)), TM_MIN(VL, n - i), v_zero()));
-    l->sum = l->sum * exp((double)l->top - (double)top) + (double)v_sum(sum);
-    l->top = top;
+        most = v_max(most, some(x, i, n));
+    return v_top(most);
+}
+
+/* The exponentials of n numbers below the base; *ret_top: the greatest number. */
+static double exponentials(const float *x, int64_t n, float base, float *ret_top)
+{
+    vf below = v_set1(base), most = v_set1(-INFINITY), sum[2] = {v_zero(), v_zero()};
+    for (int64_t i = 0; i < n; i += 2 * VL) {
+        SIMD_EACH(v, 2)
+        {
+            vf part = i + v * VL < n ? some(x, i + v * VL, n) : v_set1(-INFINITY);
+            most = v_max(most, part);
+            sum[v] = v_add(sum[v], v_exp(v_sub(part, below)));
+        }
+    }
+    *ret_top = v_top(most);
+    return (double)v_sum(v_add(sum[0], sum[1]));
+}
+
+/* In one pass: the base is the greatest of a row's first chunk, and moves only when a later one
+ * passes it so far that exponentials grow too large. Returns the greatest. */
+static float add_up(struct log_sum *l, const float *x, int64_t n)
+{
+    float top;
+    if (l->base == -INFINITY)
+        l->base = greatest(x, n);
+    if (l->base == -INFINITY)
+        return l->base;
+    double sum = exponentials(x, n, l->base, &top);
+    if (top - l->base > REBASE) {
+        l->sum *= exp((double)l->base - (double)top);
+        l->base = top;
+        sum = exponentials(x, n, top, &top);
+    }
+    l->sum += sum;
+    return top;
+}
+
+/* A bias that only has to be added, gemm adds. */
+static bool plain(const struct tm_logits_args *args)
+{
+    return args->scale == 1 && args->softcap == 0;
 }
 
 static void finish_logits(const struct tm_logits_args *args, float *x, int64_t from, int64_t n)
 {
     vf scale = v_set1(args->scale), cap = v_set1(args->softcap);
-    if (args->scale == 1 && args->bias == NULL && args->softcap == 0)
+    if (plain(args))
         return;
     for (int64_t i = 0; i < n; i += VL) {
         vf v = v_mul(v_load(x + i), scale);
@@ -184,12 +226,15 @@ static void take_out(struct row *row, float *x, int64_t from, int64_t n)
             x[i] = -INFINITY;
 }
 
+static float least_kept(const struct row *row)
+{
+    return row->count < row->k ? -INFINITY : row->scores[row->k - 1];
+}
+
 static void keep_best(struct row *row, const float *x, int64_t from, int64_t n)
 {
     for (int64_t i = 0; i < n; i += VL) {
-        float limit = row->count < row->k ? -INFINITY : row->scores[row->k - 1];
-        uint32_t above = v_above_mask(v_head(v_load(x + i), TM_MIN(VL, n - i), v_set1(-INFINITY)),
-                                      v_set1(limit));
+        uint32_t above = v_above_mask(some(x, i, n), v_set1(least_kept(row)));
         for (; above != 0; above &= above - 1) {
             int64_t at = i + __builtin_ctz(above);
             if (row->count < row->k || x[at] > row->scores[row->k - 1])
@@ -200,22 +245,24 @@ static void keep_best(struct row *row, const float *x, int64_t from, int64_t n)
 
 static void one_chunk(const struct pass *pass, struct row *row, float *x, int64_t from, int64_t n)
 {
+    float top = INFINITY;
     finish_logits(pass->args, x, from, n);
     if (row->sums_all)
-        add_up(&row->all, x, n);
+        top = add_up(&row->all, x, n);
     take_out(row, x, from, n);
     if (row->sums_rest)
-        add_up(&row->rest, x, n);
-    keep_best(row, x, from, n);
+        (void)add_up(&row->rest, x, n);
+    if (!(top <= least_kept(row))) /* what is no number is looked at, too */
+        keep_best(row, x, from, n);
 }
 
 /* --- the row is through --- */
 
 static float normalised(const struct row *row, float raw)
 {
-    if (!row->sums_all || row->all.top == -INFINITY)
+    if (!row->sums_all || row->all.base == -INFINITY)
         return raw;
-    return (float)((double)raw - (double)row->all.top - log(row->all.sum));
+    return (float)((double)raw - (double)row->all.base - log(row->all.sum));
 }
 
 static float processed(const struct row *row, const struct named *it)
@@ -232,8 +279,8 @@ static float processed(const struct row *row, const struct named *it)
 /* What all scores that are left have in common, as a logarithm: taken off to renormalise. */
 static double remaining(const struct row *row)
 {
-    double top = (double)normalised(row, row->rest.top), sum = row->rest.sum;
-    if (row->rest.top == -INFINITY)
+    double top = (double)normalised(row, row->rest.base), sum = row->rest.sum;
+    if (row->rest.base == -INFINITY)
         top = -INFINITY;
     for (int32_t i = 0; i < row->n_named; i++) {
         double s = (double)processed(row, &row->named[i]);
@@ -329,11 +376,13 @@ static enum tm_status run_pass(struct tm_stream *stream, struct pass *pass,
                                const struct tm_tensor *x, float *chunk)
 {
     const struct tm_weight *head = pass->args->head;
+    const float *bias = pass->args->bias;
     for (int64_t from = 0; pass->n > 0 && from < head->n; from += CHUNK) {
         int64_t n = TM_MIN(CHUNK, head->n - from);
         struct tm_weight part = kern_columns(head, from, n);
         struct tm_tensor out = {chunk, TM_F32, pass->n, n, CHUNK, NULL};
-        enum tm_status s = stream->backend->ops.gemm(stream, &out, x, &part, NULL);
+        struct tm_epilogue add = {.bias = plain(pass->args) && bias != NULL ? bias + from : NULL};
+        enum tm_status s = stream->backend->ops.gemm(stream, &out, x, &part, &add);
         if (s != TM_OK)
             return s;
         for (int32_t r = 0; r < pass->n; r++)

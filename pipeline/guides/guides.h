@@ -44,7 +44,7 @@ void bits_clear(uint32_t *bits, int32_t n);
 /* Walks over all tokens by their bytes: at each byte the automaton's state is stepped once for all
  * tokens that share it. step makes *next of *state and c, false when c may not come. Tokens whose
  * bytes are all allowed get their bit. state_size at most WALK_STATE. */
-enum { WALK_STATE = 512 };
+enum { WALK_STATE = 512, TOKEN_MOST = 256 /* bytes; longer ones count as writing nothing */ };
 typedef bool guide_step_fn(const void *self, const void *state, unsigned char c, void *next);
 void walk_tokens(const struct tm_vocabulary *v, guide_step_fn *step, const void *self,
                  const void *state, size_t state_size, uint32_t *bits);

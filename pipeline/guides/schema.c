@@ -19,6 +19,7 @@ static void destroy(struct guide *g)
         for (size_t k = 0; k < SCHEMA_MOST; k++)
             free(s->node[i].text[k]);
     free(s->node);
+    masks_destroy(s->masks);
     free(s);
 }
 
@@ -328,12 +329,13 @@ enum tm_status tm_guide_schema(const struct tm_vocabulary *v, const char *schema
         st = read_node(s, json, 0, &s->root, err);
     }
     json_decref(json);
+    if (st == TM_OK)
+        st = schema_walk_init(s, err);
     if (st != TM_OK) {
         if (s != NULL)
             destroy(&s->own);
         return st;
     }
-    schema_walk_init(s);
     *ret_guide = &s->own.guide;
     return TM_OK;
 }

@@ -3,6 +3,7 @@
 #define SCHEMA_H
 
 #include "guides.h"
+#include "masks.h"
 
 enum schema_kind {
     SCHEMA_LITERALS, /* one of some JSON texts: enum, const, boolean, null */
@@ -32,9 +33,10 @@ struct schema {
     struct schema_node *node;
     size_t n_nodes;
     uint16_t root, any; /* any: the node of "any value", SCHEMA_NONE until asked for */
+    struct masks *masks;
 };
 
-/* schema_walk.c: fills own.guide. */
-void schema_walk_init(struct schema *s);
+/* schema_walk.c: fills own.guide; makes masks. */
+enum tm_status schema_walk_init(struct schema *s, struct tm_err *err);
 
 #endif

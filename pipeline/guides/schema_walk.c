@@ -3,6 +3,7 @@
  * like to put one; nowhere else. Numbers are kept to 15 digits a part and two of an exponent. */
 #include "schema.h"
 
+#include <stddef.h>
 #include <string.h>
 
 enum { MAX_OPEN = 20, MAX_DIGITS = 15, MAX_EXPONENT = 2 };
@@ -373,8 +374,9 @@ static enum verdict step_top(const struct schema *s, struct walk *w, unsigned ch
 static bool step(const void *self, const void *state, unsigned char c, void *next)
 {
     const struct schema *s = self;
+    const struct walk *from = state;
     struct walk *w = next;
-    memcpy(w, state, sizeof *w);
+    memcpy(w, from, offsetof(struct walk, open) + from->depth * sizeof *from->open);
     struct frame *first = &w->open[0];
     /* Some tokenizers begin every text with a blank. */
     if (w->depth == 1 && first->phase == 0 && first->pos == 0 && take_blank(first, c))
@@ -409,7 +411,7 @@ static void init(const struct tm_guide *g, void *state)
 static enum tm_guide_verdict advance(const struct tm_guide *g, void *state, int32_t id)
 {
     const struct schema *s = g->self;
-    struct walk next;
+    struct walk next = {.depth = 0};
     size_t n;
     const char *bytes = token_bytes(s->v, id, &n);
     for (size_t i = 0; i < n; i++) {
@@ -420,24 +422,64 @@ static enum tm_guide_verdict advance(const struct tm_guide *g, void *state, int3
     return ((struct walk *)state)->depth == 0 ? TM_GUIDE_STOP : TM_GUIDE_GO;
 }
 
-static void mask(const struct tm_guide *g, const void *state, uint32_t *bits)
+/* ---- masks ---- */
+
+/* Up to the last token that could tell, a count that is in bounds is as good as the least. */
+static uint32_t plain_count(const struct schema_node *n, uint32_t count)
 {
-    const struct schema *s = g->self;
+    return count >= n->least && count <= n->most && n->most - count > TOKEN_MOST ? n->least : count;
+}
+
+/* What tells this state from others: the open values, without what they have done with. */
+static size_t key_of(const struct schema *s, const struct walk *w, struct frame key[MAX_OPEN])
+{
+    memset(key, 0, MAX_OPEN * sizeof *key);
+    for (uint32_t i = 0; i < w->depth; i++) {
+        const struct frame *f = &w->open[i];
+        const struct schema_node *n = &s->node[f->node];
+        struct frame *k = &key[i];
+        k->node = f->node;
+        k->phase = f->phase;
+        k->left = f->left;
+        k->blank = f->blank;
+        k->alive = f->alive;
+        k->pos = n->kind == SCHEMA_STRING && f->phase == S_INSIDE ? 0 : f->pos;
+        k->count = n->kind == SCHEMA_STRING || n->kind == SCHEMA_ARRAY ? plain_count(n, f->count)
+                                                                       : f->count;
+    }
+    return w->depth * sizeof *key;
+}
+
+static void make_mask(const struct schema *s, const struct walk *w, uint32_t *bits)
+{
     bits_clear(bits, s->v->size);
-    walk_tokens(s->v, step, s, state, sizeof(struct walk), bits);
+    walk_tokens(s->v, step, s, w, sizeof *w, bits);
     bool any = false;
     for (int32_t i = 0; i < (s->v->size + 31) / 32 && !any; i++)
         any = bits[i] != 0;
     /* Without a way on (the vocabulary lacks a byte) the answer must end as well. */
-    for (int32_t i = 0; i < s->v->n_eos && (!any || may_end(s, state)); i++)
+    for (int32_t i = 0; i < s->v->n_eos && (!any || may_end(s, w)); i++)
         bits_set(bits, s->v->eos[i]);
 }
 
-void schema_walk_init(struct schema *s)
+static void mask(const struct tm_guide *g, const void *state, uint32_t *bits)
+{
+    const struct schema *s = g->self;
+    struct frame key[MAX_OPEN];
+    size_t n = key_of(s, state, key);
+    if (masks_find(s->masks, key, n, bits))
+        return;
+    make_mask(s, state, bits);
+    masks_keep(s->masks, key, n, bits);
+}
+
+enum tm_status schema_walk_init(struct schema *s, struct tm_err *err)
 {
     s->own.guide = (struct tm_guide){.state_size = sizeof(struct walk),
                                      .init = init,
                                      .advance = advance,
                                      .mask = mask,
                                      .self = s};
+    s->masks = masks_create(MAX_OPEN * sizeof(struct frame), s->v->size);
+    return s->masks != NULL ? TM_OK : tm_err_set(err, TM_NOMEM, "schema");
 }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_BYTES = 256 << 20, MAX_TOKEN = 256 };
+enum { MAX_BYTES = 256 << 20 };
 
 static enum tm_status add_bytes(struct tm_vocabulary *v, const struct tm_tokenizer *tok,
                                 struct tm_err *err)
@@ -14,7 +14,7 @@ static enum tm_status add_bytes(struct tm_vocabulary *v, const struct tm_tokeniz
         enum tm_status s = tm_tokenizer_bytes(tok, id, &v->bytes, NULL);
         if (s != TM_OK && s != TM_NOTFOUND) /* not found: it writes nothing */
             return tm_err_set(err, s, "bytes of token %d", id);
-        if (v->bytes.len - v->at[id] > MAX_TOKEN) /* too long to be worth a guide's while */
+        if (v->bytes.len - v->at[id] > TOKEN_MOST) /* too long to be worth a guide's while */
             v->bytes.len = v->at[id];
     }
     v->at[v->size] = (uint32_t)v->bytes.len;
@@ -122,7 +122,7 @@ void walk_tokens(const struct tm_vocabulary *v, guide_step_fn *step, const void 
                  const void *state, size_t state_size, uint32_t *bits)
 {
     /* states[d]: after the first d bytes of the token at hand; neighbours share a beginning. */
-    static _Thread_local char states[MAX_TOKEN + 1][WALK_STATE];
+    static _Thread_local char states[TOKEN_MOST + 1][WALK_STATE];
     tm_dassert(state_size <= WALK_STATE);
     size_t good = 0;         /* bytes of `before` that were allowed */
     const char *before = ""; /* the token before, and of it … */

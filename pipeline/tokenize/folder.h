@@ -14,6 +14,11 @@ struct files {
 
 enum tm_status tok_open_bpe(struct tm_tokenizer *t, const struct files *f, struct tm_err *err);
 enum tm_status tok_open_spm(struct tm_tokenizer *t, const struct files *f, struct tm_err *err);
+enum tm_status tok_open_pieces(struct tm_tokenizer *t, const struct spm_file *f, const char *name,
+                               struct tm_err *err);
+/* What a GGUF file says of its tokenizer: gguf.c. TM_NOTFOUND (err not set) when the folder has
+ * none. */
+enum tm_status tok_open_gguf(struct tm_tokenizer *t, const char *folder, struct tm_err *err);
 enum tm_status tok_open_marian(struct tm_tokenizer *t, const struct files *f, bool target,
                                struct tm_err *err);
 /* Post-processing by the family; ids of added tokens are known. */

@@ -285,6 +285,15 @@ static enum tm_status open_spm(struct tm_tokenizer *t, const char *path, enum id
     return s == TM_OK ? build(t, &f, path, ids, err) : s;
 }
 
+/* Pieces that a GGUF file holds: their places are the ids. */
+enum tm_status tok_open_pieces(struct tm_tokenizer *t, const struct spm_file *f, const char *name,
+                               struct tm_err *err)
+{
+    enum tm_status s = build(t, f, name, IDS_DIRECT, err);
+    t->frame_of = FRAME_BOS;
+    return s == TM_OK ? set_added(t, err) : s;
+}
+
 /* One model for both sides, with or without vocab.json. */
 enum tm_status tok_open_spm(struct tm_tokenizer *t, const struct files *f, struct tm_err *err)
 {

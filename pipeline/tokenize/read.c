@@ -396,7 +396,8 @@ enum tm_status tok_read_file(const char *path, size_t most, struct tm_buf *file,
     return tm_read_file(path, most, file, err);
 }
 
-enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path, struct tm_err *err)
+enum tm_status tok_parse_tokenizer_json(struct tm_tokenizer *t, const char *name, const char *text,
+                                        size_t n, struct tm_err *err)
 {
     static const struct field fields[] = {
         {"version", FIELD_READ, false, 0, NULL, read_version},
@@ -410,15 +411,20 @@ enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
         {"model", FIELD_READ, true, 0, NULL, tok_model_read},
         {0},
     };
-    TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
-    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
-    if (s != TM_OK)
-        return s;
     struct reader r = {.t = t};
-    tm_json_init(&r.j, path, file.data != NULL ? file.data : "", file.len);
-    s = tok_read_fields(&r, "the tokenizer", fields, t, err);
+    tm_json_init(&r.j, name, text, n);
+    enum tm_status s = tok_read_fields(&r, "the tokenizer", fields, t, err);
     if (s == TM_OK)
         s = expect(&r, TM_JSON_END, "the end", err);
     tm_json_finish(&r.j);
     return s;
+}
+
+enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path, struct tm_err *err)
+{
+    TM_CLEANUP(tm_buf_finish) struct tm_buf file = {0};
+    enum tm_status s = tok_read_file(path, FILE_MOST, &file, err);
+    return s == TM_OK ? tok_parse_tokenizer_json(t, path, file.data != NULL ? file.data : "",
+                                                 file.len, err)
+                      : s;
 }

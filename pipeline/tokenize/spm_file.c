@@ -68,6 +68,30 @@ static struct message inside(const struct value *v)
     return (struct message){v->bytes.s, v->bytes.s + v->bytes.n};
 }
 
+bool tok_spm_add(struct spm_file *f, const struct spm_piece *piece)
+{
+    return spm_n(f) < PIECES_MOST && piece->type >= PIECE_NORMAL && piece->type <= PIECE_BYTE &&
+           piece->text.n > 0 && piece->score == piece->score &&
+           tm_utf8_valid(piece->text.s, piece->text.n) == piece->text.n &&
+           tm_buf_append(&f->pieces, piece, sizeof *piece);
+}
+
+enum tm_status tok_spm_check(const char *name, const struct spm_file *f, struct tm_err *err)
+{
+    size_t unknown = 0;
+    for (size_t i = 0; i < spm_n(f); i++)
+        unknown += spm_pieces(f)[i].type == PIECE_UNKNOWN;
+    return unknown == 1 ? TM_OK
+                        : tm_err_set(err, TM_BADINPUT, "%s has %zu unknown pieces", name, unknown);
+}
+
+void tok_spm_defaults(struct spm_file *f)
+{
+    f->type = SPM_UNIGRAM;
+    f->unk_surface = (struct str){" \xe2\x81\x87 ", 5};
+    f->dummy_prefix = f->remove_spaces = f->escape = true;
+}
+
 static bool read_piece(struct spm_file *f, struct message m)
 {
     struct spm_piece piece = {.type = PIECE_NORMAL};
@@ -82,9 +106,7 @@ static bool read_piece(struct spm_file *f, struct message m)
         else if (v.field == 3 && v.wire == WIRE_VARINT)
             piece.type = v.number >= PIECE_NORMAL && v.number <= PIECE_BYTE ? (uint8_t)v.number : 0;
     }
-    return ok && piece.type != 0 && piece.text.n > 0 && piece.score == piece.score &&
-           tm_utf8_valid(piece.text.s, piece.text.n) == piece.text.n &&
-           tm_buf_append(&f->pieces, &piece, sizeof piece);
+    return ok && tok_spm_add(f, &piece);
 }
 
 static bool read_trainer(struct spm_file *f, struct message m)
@@ -137,16 +159,13 @@ enum tm_status tok_spm_parse(const char *name, struct spm_file *f, struct tm_err
     struct message m = {f->bytes.data, f->bytes.data + f->bytes.len};
     struct value v;
     bool end = false, ok = true;
-    size_t unknown = 0;
-    f->type = SPM_UNIGRAM;
-    f->unk_surface = (struct str){" \xe2\x81\x87 ", 5};
-    f->dummy_prefix = f->remove_spaces = f->escape = true;
+    tok_spm_defaults(f);
     while (ok && f->bytes.len > 0 && next(&m, &v, &end)) {
         size_t at = (size_t)(v.bytes.s - f->bytes.data);
         if (v.wire != WIRE_BYTES)
             continue;
         if (v.field == 1)
-            ok = spm_n(f) < PIECES_MOST && read_piece(f, inside(&v));
+            ok = read_piece(f, inside(&v));
         else if (v.field == 2)
             ok = read_trainer(f, inside(&v));
         else if (v.field == 3)
@@ -159,11 +178,7 @@ enum tm_status tok_spm_parse(const char *name, struct spm_file *f, struct tm_err
     }
     if (!end)
         return tm_err_set(err, TM_BADINPUT, "%s is not a sentencepiece model", name);
-    for (size_t i = 0; i < spm_n(f); i++)
-        unknown += spm_pieces(f)[i].type == PIECE_UNKNOWN;
-    if (unknown != 1)
-        return tm_err_set(err, TM_BADINPUT, "%s has %zu unknown pieces", name, unknown);
-    return TM_OK;
+    return tok_spm_check(name, f, err);
 }
 
 enum tm_status tok_spm_read(const char *path, struct spm_file *f, struct tm_err *err)

@@ -44,6 +44,11 @@ static inline size_t spm_n(const struct spm_file *f)
 /* TM_BADINPUT: not such a file, a piece twice or empty, not exactly one unknown piece. */
 enum tm_status tok_spm_read(const char *path, struct spm_file *f, struct tm_err *err);
 enum tm_status tok_spm_parse(const char *name, struct spm_file *f, struct tm_err *err);
+/* For those who have the pieces from elsewhere: what a model is that says nothing of itself; one
+ * more piece, false if it cannot be one; and whether all together are a model. */
+void tok_spm_defaults(struct spm_file *f);
+bool tok_spm_add(struct spm_file *f, const struct spm_piece *piece);
+enum tm_status tok_spm_check(const char *name, const struct spm_file *f, struct tm_err *err);
 void tok_spm_finish(struct spm_file *f);
 
 #endif

@@ -148,6 +148,8 @@ struct tm_tokenizer {
 
 enum tm_status tok_read_tokenizer_json(struct tm_tokenizer *t, const char *path,
                                        struct tm_err *err);
+enum tm_status tok_parse_tokenizer_json(struct tm_tokenizer *t, const char *name, const char *text,
+                                        size_t n, struct tm_err *err);
 /* vocab.txt with tokenizer_config.json, as BERT's folders before tokenizer.json: vocab_txt.c. */
 enum tm_status tok_read_vocab_txt(struct tm_tokenizer *t, const char *path, struct tm_err *err);
 /* vocab.yml of Marian's own models: vocab_yml.c. */

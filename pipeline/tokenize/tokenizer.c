@@ -93,10 +93,13 @@ static enum tm_status read_folder(struct tm_tokenizer *t, const char *folder, bo
         return tok_open_bpe(t, &f, err);
     if (f.vocab_txt != NULL)
         return tok_read_vocab_txt(t, f.vocab_txt, err);
-    return tm_err_set(
-        err, TM_NOTFOUND,
-        "%s has no tokenizer: no tokenizer.json, vocab.txt, vocab.json or sentencepiece model",
-        folder);
+    enum tm_status s = tok_open_gguf(t, folder, err);
+    return s != TM_NOTFOUND
+               ? s
+               : tm_err_set(err, s,
+                            "%s has no tokenizer: no tokenizer.json, vocab.txt, vocab.json, "
+                            "sentencepiece model or GGUF file",
+                            folder);
 }
 
 static enum tm_status open_one(const char *folder, bool target, struct tm_tokenizer **ret_tok,

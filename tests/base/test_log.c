@@ -221,11 +221,11 @@ static void error_struct_as_fields(void **unused)
     struct tm_err err = {0};
     tm_err_set(&err, TM_NOSPACE, "cannot write out/1.json");
     capture();
-    tm_log_err(TM_LOG_ERROR, "delivery failed", &err);
+    tm_log_err(TM_LOG_ERROR, "delivery failed", &err, "free space");
     const char *out = captured();
     assert_non_null(strstr(out, "msg=\"delivery failed\" code=E_NO_SPACE "
                                 "where=error_struct_as_fields:"));
-    assert_non_null(strstr(out, " text=\"cannot write out/1.json\"\n"));
+    assert_non_null(strstr(out, " text=\"cannot write out/1.json\" next=\"free space\"\n"));
 }
 
 /* One field too many for a line must not lose the message, nor break the form. */

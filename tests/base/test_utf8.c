@@ -80,6 +80,16 @@ static void count_is_in_code_points(void **unused)
     assert_int_equal(tm_utf8_count("", 0), 0);
 }
 
+static void a_cut_leaves_whole_characters(void **unused)
+{
+    (void)unused;
+    const char *text = "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"; /* 1, 2, 3 and 4 bytes */
+    static const size_t want[] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+    for (size_t most = 0; most < TM_COUNTOF(want); most++)
+        assert_int_equal(tm_utf8_cut(text, 10, most), want[most]);
+    assert_int_equal(tm_utf8_cut("\x80\x80\x80", 3, 2), 0); /* no character at all */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -87,6 +97,7 @@ int main(void)
         cmocka_unit_test(forms_that_are_not_utf8),
         cmocka_unit_test(valid_prefix_ends_at_the_bad_byte),
         cmocka_unit_test(count_is_in_code_points),
+        cmocka_unit_test(a_cut_leaves_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

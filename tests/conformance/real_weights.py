@@ -17,6 +17,10 @@ import subprocess
 import sys
 import tempfile
 
+sys.dont_write_bytecode = True
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "tokenize"))
+import gguf  # noqa: E402
+
 CONFORMANCE, TEXTMILL = sys.argv[1:]
 
 
@@ -100,9 +104,6 @@ def read_checkpoint(file):
                         ("mlp.up_proj", (hidden, dim))):
         tensors.update(each(name, *shape))
     tensors["model.norm.weight"] = take(dim)
-    for name in tensors:
-        if "q_proj" in name or "k_proj" in name:
-            tensors[name] = halves(*tensors[name], heads if "q_proj" in name else kv_heads)
     config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": dim,
               "intermediate_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
               "num_key_value_heads": kv_heads, "vocab_size": vocab, "max_position_embeddings": positions,
@@ -137,6 +138,9 @@ def sentencepiece(file):
 
 def stories(folder, source):
     config, tensors = read_checkpoint(source / "stories260K.bin")
+    for name in tensors:
+        if "q_proj" in name or "k_proj" in name:
+            tensors[name] = halves(*tensors[name], config["num_attention_heads" if "q_proj" in name else "num_key_value_heads"])
     write_tensors(folder, tensors)
     (folder / "config.json").write_text(json.dumps(config))
     golden = json.loads((source / "golden.json").read_text())
@@ -152,6 +156,35 @@ def stories(folder, source):
     return 4
 
 
+GGUF_NAMES = {"model.embed_tokens": "token_embd", "model.norm": "output_norm", "model.layers.": "blk.",
+              "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm", "self_attn.": "attn_",
+              "attn_o_proj": "attn_output", "mlp.": "ffn_", "_proj": ""}
+
+
+def alone(folder, source):
+    """The same in one GGUF file: rotary pairs side by side again, the tokenizer inside."""
+    config, tensors = read_checkpoint(source / "stories260K.bin")
+    listed = []
+    for name, (shape, values) in tensors.items():
+        for ours, theirs in GGUF_NAMES.items():
+            name = name.replace(ours, theirs)
+        listed.append((name, shape, values.tobytes()))
+    numbers = {"context_length": "max_position_embeddings", "embedding_length": "hidden_size",
+               "block_count": "num_hidden_layers", "feed_forward_length": "intermediate_size",
+               "attention.head_count": "num_attention_heads", "attention.head_count_kv": "num_key_value_heads"}
+    values = [("llama." + theirs, gguf.U32, config[ours]) for theirs, ours in numbers.items()]
+    values.append(("llama.attention.layer_norm_rms_epsilon", gguf.F32, config["rms_norm_eps"]))
+    (folder / "stories260K.gguf").write_bytes(
+        gguf.of_pieces(gguf.pieces(sentencepiece(source / "tok512.bin")), values, listed))
+
+
+def tells_all(folder, source):
+    lone = folder / "lone"
+    lone.mkdir()
+    alone(lone, source)
+    return tells(folder, source) and tells(lone, source)
+
+
 def tells(folder, source):
     """What `textmill infer` writes behind the beginning of the story."""
     golden = json.loads((source / "golden.json").read_text())
@@ -161,7 +194,7 @@ def tells(folder, source):
     text = json.loads(done.stdout)["generated_text"] if done.returncode == 0 else done.stderr.decode()
     if start + text.removeprefix(start) == golden["text"]:
         return True
-    print(f"stories260K wrote {text!r}\ninstead of {golden['text']!r}")
+    print(f"stories260K in {folder.name} wrote {text!r}\ninstead of {golden['text']!r}")
     return False
 
 
@@ -202,7 +235,7 @@ def nano_sort(folder, source):
     return len(lines)
 
 
-MODELS = {"bart-g2p": (g2p, None), "llama2c-stories260K": (stories, tells), "gpt-nano-sort": (nano_sort, None)}
+MODELS = {"bart-g2p": (g2p, None), "llama2c-stories260K": (stories, tells_all), "gpt-nano-sort": (nano_sort, None)}
 
 
 def main():

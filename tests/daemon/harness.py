@@ -118,6 +118,12 @@ class Case(unittest.TestCase):
             self.assertNotIn(word, done.err)
         return done
 
+    def check_log(self, text):
+        """Every line of a warning or an error says what to do about it."""
+        for line in text.splitlines():
+            if "level=error" in line or "level=warning" in line:
+                self.assertIn(" next=", line)
+
 
 # ---- tiny models ----
 

@@ -103,6 +103,15 @@ class Findings(Case):
         self.assertEqual(list(box.results()), ["a.txt"])
         self.assertTrue((box.folder / ".textmill/default.journal").exists())  # defaults do, too
 
+    def test_a_service_has_its_state_where_systemd_says(self):
+        box = self.box()
+        state = box.folder / "state"
+        state.mkdir()
+        box.put("a.txt", "One sentence of a document.")
+        self.expect(box.once(env={"STATE_DIRECTORY": str(state)}), OK)
+        self.assertTrue((state / ".textmill/default.journal").exists())
+        self.assertFalse((box.folder / ".textmill").exists())
+
     def test_standard_output_is_for_once(self):
         box = self.box()
         box.config.write_text("source:\n  spool: { path: in }\nsink:\n  stdout: { enabled: true }\n"

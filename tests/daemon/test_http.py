@@ -50,6 +50,7 @@ class Daemons(Case):
         box.config.write_text(box.config.read_text() + f"http: {{ listen: '{listen}' }}\n")
         log = open(box.folder / "log", "wb")
         self.addCleanup(log.close)
+        self.addCleanup(lambda: self.check_log((box.folder / "log").read_text(errors="replace")))
         process = subprocess.Popen([TEXTMILL, "run", "-c", box.config], stderr=log)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)

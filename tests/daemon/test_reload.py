@@ -60,9 +60,10 @@ class Reload(Case):
     def log(self, box):
         return (box.folder / "log").read_text()
 
-    def stop(self, process):
+    def stop(self, process, box):
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(WAIT), OK)
+        self.check_log(self.log(box))
 
     def test_a_good_file_takes_over(self):
         box = self.box(tasks="[]")
@@ -77,7 +78,7 @@ class Reload(Case):
         manager.hear("STATUS=reload: working with the new configuration")
         box.put("after.txt", "One document after.")
         self.wait_for(box, "after.txt")
-        self.stop(process)
+        self.stop(process, box)
         manager.hear("STOPPING=1")
         results = box.results()
         self.assertNotIn("sentiment", results["before.txt"])
@@ -97,7 +98,7 @@ class Reload(Case):
             self.assertIn(why, self.log(box))
             box.put(f"{name}.txt", "The old pipeline goes on.")
             self.wait_for(box, f"{name}.txt")
-        self.stop(process)
+        self.stop(process, box)
 
     def test_what_cannot_start_gives_way_to_the_old_one(self):
         box = self.box(tasks="[]")
@@ -109,14 +110,14 @@ class Reload(Case):
         manager.hear("READY=1")
         box.put("still.txt", "The old pipeline is back.")
         self.wait_for(box, "still.txt")
-        self.stop(process)
+        self.stop(process, box)
 
     def test_the_watchdog_hears_of_a_process_that_watches(self):
         box = self.box(tasks="[]")
         process, manager = self.daemon(box, watchdog_usec=600_000)
         for _ in range(3):
             manager.hear("WATCHDOG=1")
-        self.stop(process)
+        self.stop(process, box)
 
 
 if __name__ == "__main__":

@@ -234,6 +234,7 @@ class Soak(Case):
         mill.process.send_signal(signal.SIGTERM)
         self.assertEqual(mill.process.wait(PATIENCE), OK)
         self.check_memory(memory)
+        self.check_log(mill.kept_log + mill.log.read_text(errors="replace"))
         self.say(f"{len(mill.expected)} documents, {self.taken} reloads, {self.refused} refused, {self.jumps} jumps of the clock, "
                  f"memory {memory[len(memory) // 4] / 1e6:.1f} MB after a quarter, {memory[-1] / 1e6:.1f} MB at the end")
 

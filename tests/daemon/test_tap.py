@@ -13,8 +13,8 @@ from test_http import WAIT, Daemons
 from test_page import free_port
 
 class Tap(Daemons):
-    def at_work(self, listen=None, more=""):
-        box = self.box(tasks="[{ task: sentiment, model: ./classifier }]")
+    def at_work(self, listen=None, more="", tasks="[{ task: sentiment, model: ./classifier }]"):
+        box = self.box(tasks=tasks)
         classifier(box.folder / "classifier")
         box.config.write_text(box.config.read_text() + more)
         self.process, _ = self.daemon(box, listen=listen)
@@ -121,7 +121,7 @@ class Tap(Daemons):
         self.assertIn("http.token_file", done.err)
 
     def test_one_who_does_not_read_holds_nothing_up(self):
-        box = self.at_work()
+        box = self.at_work(tasks="[]")
         stuck = []
         for _ in range(4):
             s = socket.socket(socket.AF_UNIX)
@@ -132,10 +132,12 @@ class Tap(Daemons):
             stuck.append(s)
         fifth = run("tap", "-c", box.config, "--count", "1")
         self.assertIn("all taps are taken", fifth.err)
-        big = "w1 is a document of w2. " * 2000
-        for i in range(60):
+        big = "w1 is a document of w2. " * 400  # more than a line of the tap holds
+        for i in range(100):
             box.put(f"{i}.txt", big)
-        self.until(lambda: len(box.results()) == 60)
+        self.until(lambda: len(box.results()) == 100)
+        fifth = run("tap", "-c", box.config, "--count", "1")
+        self.assertIn("all taps are taken", fifth.err, "documents waited until the server gave the readers up")
         for s in stuck:
             s.close()
         self.until(lambda: self.free_again(box))

@@ -43,17 +43,22 @@ class Top(Daemons):
             self.assertLess(time.monotonic(), end, t.rows())
 
     def test_the_frame_has_the_figures(self):
+        os.environ["TEXTMILL_FAULT_SLOW"] = "clean:100"  # so that something is in flight
+        self.addCleanup(os.environ.pop, "TEXTMILL_FAULT_SLOW")
         box = self.at_work()
-        t = self.terminal(box)
-        self.until_shown(t, lambda: t.rows())
+        t = self.terminal(box, columns=112)
+        box.put("posts.jsonl", "".join(f'{{"text": "w{i % 300} w1"}}\n' for i in range(9000)))
+        self.until_shown(t, lambda: re.search(r"(?m)^posts.jsonl ", "\n".join(t.rows()))
+                         and not re.search(r"(?m)^0\.0 documents/s", "\n".join(t.rows())))
         text = "\n".join(t.rows())
-        for pattern in (r"textmill \S+  default  working", r"40 delivered  1 dead", r"(?m)^clean .*  \d+ %", r"(?m)^assemble ",
+        for pattern in (r"textmill \S+  default  working", r"\d+ delivered  1 dead", r"(?m)^clean .*  \d+ %", r"(?m)^assemble ",
                         r"classifier +BertForSequenceClassification", r"(?m)^E_EMPTY +1$"):
             self.assertRegex(text, pattern)
         self.assertIn(b"\033[31m", t.seen, "no colour on a terminal")
         folder = pathlib.Path(os.environ.get("TEXTMILL_SCREENSHOTS") or box.folder)
         (folder / "top.svg").write_text(t.picture())
-        self.assertIn("E_EMPTY", (folder / "top.svg").read_text())
+        for word in ("E_EMPTY", "posts.jsonl"):
+            self.assertIn(word, (folder / "top.svg").read_text())
 
     def test_it_follows_the_size(self):
         t = self.terminal(self.at_work())

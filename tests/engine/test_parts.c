@@ -1,9 +1,10 @@
 /* Parts of the engine that can be wrong on their own: the memory plan, the cgroup's limit, the
- * tables of positions. */
+ * cores of workers, the tables of positions. */
 #include "engine.h"
 #include "tables.h"
 
 #include <math.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,13 +116,32 @@ static void test_rope(void **arg)
     }
 }
 
+/* As many workers as cores: each gets another one. Fewer or more: none is bound. */
+static void test_pin(void **arg)
+{
+    (void)arg;
+    cpu_set_t all, now, seen;
+    CPU_ZERO(&seen);
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    int cores = CPU_COUNT(&all);
+    tm_engine_pin(0, cores + 1);
+    assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+    assert_true(CPU_EQUAL(&all, &now));
+    for (int i = 0; i < cores; i++) {
+        tm_engine_pin(i, cores);
+        assert_int_equal(sched_getaffinity(0, sizeof now, &now), 0);
+        assert_int_equal(CPU_COUNT(&now), 1);
+        CPU_OR(&seen, &seen, &now);
+        assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+    }
+    assert_true(CPU_EQUAL(&all, &seen));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_cgroup),
-        cmocka_unit_test(test_buckets),
-        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_pin),     cmocka_unit_test(test_plan), cmocka_unit_test(test_cgroup),
+        cmocka_unit_test(test_buckets), cmocka_unit_test(test_rope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

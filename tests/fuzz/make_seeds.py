@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Writes seeds/fuzz_safetensors/bert.safetensors, the smallest model that fits fuzz_safetensors.c's config.json, tiny
-sentencepiece models for fuzz_spm, and seeds/fuzz_weights: small files of tests/engine/weights behind the byte that
+sentencepiece models for fuzz_spm, tokenizers for fuzz_gguf, and seeds/fuzz_weights: small files of tests/engine/weights behind the byte that
 fuzz_weights.c takes for their format.
 The other seeds are copies of files below tests/conformance/goldens and tests/tokenize/goldens, or written by hand."""
+import importlib
 import json
 import math
 import pathlib
 import struct
+import sys
+import tempfile
 
 H = 4
 LAYER = "encoder.layer.0."
@@ -54,6 +57,19 @@ for name, kind in (("unigram", 1), ("bpe", 2), ("word", 3), ("char", 4)):
     out = pathlib.Path(__file__).parent / f"seeds/fuzz_spm/{name}.model"
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(model)
+
+gguf_seeds = pathlib.Path(__file__).parent / "seeds/fuzz_gguf"
+gguf_seeds.mkdir(exist_ok=True)
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "tokenize"))
+gguf = importlib.import_module("gguf")
+(gguf_seeds / "pieces.gguf").write_bytes(gguf.of_pieces(
+    [(b"<unk>", 0.0, 2), (b"<s>", 0.0, 3), (b"</s>", 0.0, 3), ("\u2581".encode(), -1.0, 1), (b"l", -2.0, 1),
+     (b"lo", -1.5, 1), (b"o", -3.0, 1), (b"<0x41>", 0.0, 6), (b"don", 0.0, 4)]))
+with tempfile.TemporaryDirectory() as tmp:
+    tokens = ["<|endoftext|>", "l", "o", "lo", "\u0120", "d", "4", "2"]
+    (pathlib.Path(tmp) / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}))
+    (pathlib.Path(tmp) / "merges.txt").write_text("l o\n")
+    (gguf_seeds / "merges.gguf").write_bytes(gguf.of_merges(pathlib.Path(tmp), "qwen2", {"<|endoftext|>"}))
 
 weights = pathlib.Path(__file__).parent.parent / "engine/weights"
 seeds = pathlib.Path(__file__).parent / "seeds/fuzz_weights"

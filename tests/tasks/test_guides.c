@@ -204,6 +204,52 @@ static void tokens_are_judged_whole(void **unused)
     close_bench(&b);
 }
 
+/* An allowed id, by a fixed sequence of random numbers. */
+static int32_t choose(const uint32_t *bits, uint64_t *random)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    int32_t id = (int32_t)((*random >> 33) % SIZE);
+    for (int32_t i = 0; i < SIZE; i++, id = (id + 1) % SIZE)
+        if (id != EOS && (bits[id / 32] >> (id % 32) & 1) != 0)
+            return id;
+    return EOS;
+}
+
+/* A guide that has seen many states says of each what one says that has seen none. */
+static void a_state_seen_before_gets_the_same_mask(void **unused)
+{
+    (void)unused;
+    static const char *const schemas[] = {
+        "{\"type\":\"string\",\"minLength\":3,\"maxLength\":300}",
+        "{\"type\":\"array\",\"minItems\":2,\"maxItems\":280,\"items\":{\"type\":\"integer\"}}",
+        "{\"required\":[\"a\"],\"properties\":{\"a\":{\"type\":\"string\",\"maxLength\":9},"
+        "\"b\":{\"type\":\"array\",\"items\":{\"enum\":[1,12,\"true\"]}},\"l\":{\"type\":"
+        "\"number\"}}}",
+        "{}",
+    };
+    for (size_t k = 0; k < TM_COUNTOF(schemas); k++) {
+        struct bench b;
+        uint64_t random = 11;
+        open_bench(&b, letters);
+        assert_int_equal(tm_guide_schema(b.v, schemas[k], strlen(schemas[k]), &b.g, NULL), TM_OK);
+        start(&b);
+        for (int i = 0; i < 2500; i++) {
+            uint32_t seen[SIZE / 32], fresh[SIZE / 32];
+            struct tm_guide *other = NULL;
+            assert_int_equal(tm_guide_schema(b.v, schemas[k], strlen(schemas[k]), &other, NULL),
+                             TM_OK);
+            b.g->mask(b.g, b.state, seen);
+            other->mask(other, b.state, fresh);
+            tm_guide_close(other);
+            assert_memory_equal(seen, fresh, sizeof seen);
+            int32_t id = choose(seen, &random);
+            if (id == EOS || b.g->advance(b.g, b.state, id) == TM_GUIDE_STOP)
+                start(&b);
+        }
+        close_bench(&b);
+    }
+}
+
 static void a_schema_beyond_understanding_is_refused_by_name(void **unused)
 {
     (void)unused;
@@ -237,6 +283,7 @@ int main(void)
         cmocka_unit_test(a_choice_is_spelt_by_any_tokens),
         cmocka_unit_test(a_schema_lets_through_what_it_allows),
         cmocka_unit_test(tokens_are_judged_whole),
+        cmocka_unit_test(a_state_seen_before_gets_the_same_mask),
         cmocka_unit_test(a_schema_beyond_understanding_is_refused_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 sys.dont_write_bytecode = True
+import gguf  # noqa: E402
 import wheel  # noqa: E402
 
 T5, TEST = "torchtext/t5_tokenizer_base.model", "sentencepiece/python/test/test_model.model"
@@ -47,11 +48,13 @@ CASES = {
     "gemma": ("GemmaTokenizer", [("llama2c-tokenizer/tokenizer.model", "tokenizer.model")], {}),
     "llama": ("LlamaTokenizer", [("llama2c-tokenizer/tokenizer.model", "tokenizer.model")], {"legacy": True}),
     "gpt2": ("GPT2Tokenizer", [("torchtext/gpt2_bpe_encoder.json", "vocab.json"), ("torchtext/gpt2_bpe_vocab.bpe", "merges.txt")], {}),
+    "gguf-llama": ("llama", [("llama2c-tokenizer/tokenizer.model", "tokenizer.model")], {}),
+    "gguf-gpt2": ("gpt2", [("torchtext/gpt2_bpe_encoder.json", "vocab.json"), ("torchtext/gpt2_bpe_vocab.bpe", "merges.txt")], {}),
     "roberta": ("RobertaTokenizer", BPE, {}),
     "bart": ("BartTokenizer", BPE, {"add_prefix_space": True}),
 }
 
-SAME = {"marian-yml": "marian"}  # other files that make the same tokenizer
+SAME = {"marian-yml": "marian", "gguf-llama": "llama", "gguf-gpt2": "gpt2"}  # other files that make the same tokenizer
 
 # (pattern of a folder, of a decoded text): why what transformers gave is not what we give. docs/formats.md has the same list.
 EXCEPTIONS = [("t5.*", "<extra_id_0> and <extra_id_99> </s>", "transformers puts spaces around extra ids that are shown"),
@@ -76,12 +79,21 @@ def yml_line(entry):
                                  "\\x%02x" % ord(m[0]), token).replace("\u00e9", "\\u00e9"), i)
 
 
+GGUFS = {"gguf-llama": lambda folder: gguf.of_pieces(gguf.pieces((folder / "tokenizer.model").read_bytes())),
+         "gguf-gpt2": lambda folder: gguf.of_merges(folder, "gpt-2", {"<|endoftext|>"})}
+
+
 def make(root, data, name):
     cls, files, config, *added = CASES[name]
     folder = root / name
     folder.mkdir()
     for source, target in files:
         shutil.copy(data / source, folder / target)
+    if name in GGUFS:
+        (folder / "model.gguf").write_bytes(GGUFS[name](folder))
+        for _, target in files:
+            (folder / target).unlink()
+        return folder
     if cls == "M2M100Tokenizer":  # languages come after a vocabulary that has all special tokens
         vocab = json.loads((folder / "vocab.json").read_text())
         vocab.setdefault("<s>", len(vocab))
