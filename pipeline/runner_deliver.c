@@ -221,14 +221,25 @@ static size_t drop_gaps(struct tm_doc **docs, size_t n)
     return kept;
 }
 
-/* Waits for a release that is due; n_progress is 0 when cut. */
-static void collect(struct tm_runner *r, struct tm_release *release, struct tm_progress *progress,
+/* A run that cannot go on delivers nothing more, from that moment: a release that was not stored
+ * may have gone before, and the progress of the next one would cover it. Under the lock. */
+static bool is_over(struct tm_runner *r)
+{
+    return runner_phase(r) == PHASE_CUT || r->status != TM_OK;
+}
+
+/* Waits for a release that is due; false: there will be none. */
+static bool collect(struct tm_runner *r, struct tm_release *release, struct tm_progress *progress,
                     size_t most)
 {
     unsigned wait_ms;
     pthread_mutex_lock(&r->lock);
-    while (runner_phase(r) != PHASE_CUT && (wait_ms = wait_before_release(r)) > 0)
+    while (!is_over(r) && (wait_ms = wait_before_release(r)) > 0)
         cond_wait_ms(&r->delivery_cond, &r->lock, wait_ms);
+    if (is_over(r)) {
+        pthread_mutex_unlock(&r->lock);
+        return false;
+    }
     release->n_docs =
         ledger_collect(r->ledger, release->docs, progress, &release->n_progress, most);
     r->ready_since_ns = ledger_ready(r->ledger) ? tm_clock_ns() : 0;
@@ -236,6 +247,7 @@ static void collect(struct tm_runner *r, struct tm_release *release, struct tm_p
     r->delivering = release->n_progress > 0;
     pthread_mutex_unlock(&r->lock);
     release->n_docs = drop_gaps(release->docs, release->n_docs);
+    return true;
 }
 
 void runner_deliver(struct worker *w)
@@ -250,10 +262,9 @@ void runner_deliver(struct worker *w)
         tm_err_set(&err, TM_NOMEM, "a release of %zu documents", most);
         runner_fatal(r, TM_NOMEM, w->name, &err);
     }
-    while (docs != NULL && progress != NULL && runner_phase(r) != PHASE_CUT) {
-        struct tm_release release = {.docs = docs, .progress = progress};
-        collect(r, &release, progress, most);
-        if (release.n_progress > 0 && runner_phase(r) != PHASE_CUT) {
+    struct tm_release release = {.docs = docs, .progress = progress};
+    while (docs != NULL && progress != NULL && collect(r, &release, progress, most)) {
+        if (release.n_progress > 0) {
             deliver(r, &release);
             runner_post(r);
         }
@@ -263,6 +274,7 @@ void runner_deliver(struct worker *w)
         r->delivering = false;
         pthread_cond_signal(&r->source_cond);
         pthread_mutex_unlock(&r->lock);
+        release = (struct tm_release){.docs = docs, .progress = progress};
     }
     free(docs);
     free(progress);

@@ -25,9 +25,22 @@ static enum tm_status source_create(void **ret_self, const struct tm_conf *conf,
     return TM_OK;
 }
 
+static void attach(void *self, const struct tm_source_host *host)
+{
+    struct fake *f = self;
+    f->host = host;
+}
+
 static enum tm_status service(void *self, unsigned wait_ms, struct tm_err *err)
 {
-    (void)self, (void)err;
+    (void)err;
+    struct fake *f = self;
+    if (f->take_away) {
+        f->host->revoke(f->host->arg, (const uint64_t[]){2}, 1, true, 0);
+        f->lane[2].epoch++;
+        f->lane[2].give = f->lane[2].delivered = f->lane[2].committed;
+        f->take_away = false;
+    }
     usleep(wait_ms * 100u);
     return TM_OK;
 }
@@ -111,6 +124,7 @@ static void keep(void *self)
 const struct tm_source_ops fake_source = {
     .name = "fake source",
     .create = source_create,
+    .attach = attach,
     .service = service,
     .take = take,
     .commit = commit,
@@ -338,6 +352,12 @@ void fake_conf(struct tm_conf *conf, const char *state_path)
     conf->state_path = strdup(state_path);
 }
 
+static void take_a_while(void *arg)
+{
+    (void)arg;
+    usleep(50000);
+}
+
 enum tm_status fake_run(struct fake *f, const struct tm_conf *conf,
                         const struct runner_parts *parts, struct tm_summary *ret_summary,
                         struct tm_err *err)
@@ -357,6 +377,8 @@ enum tm_status fake_run(struct fake *f, const struct tm_conf *conf,
     struct tm_runner *r = NULL;
     enum tm_status s = runner_create_with(parts, &config, &r, err);
     f->runner = r;
+    if (s == TM_OK && f->slow_main)
+        tm_runner_watch(r, -1, take_a_while, f);
     if (s == TM_OK)
         s = tm_runner_run(r, ret_summary, err);
     tm_runner_destroy(r);

@@ -17,7 +17,10 @@ struct fake {
     void (*on_clean)(struct fake *f, struct tm_doc *doc); /* for each document, on a stage thread */
     enum tm_status clean_status;                          /* of the stage as a whole */
     size_t device_breaks; /* after so many steps of infer; 0: never */
+    bool slow_main;       /* the main thread takes a while to notice anything */
     struct tm_runner *runner;
+    const struct tm_source_host *host;
+    _Atomic bool take_away; /* lane 2 is given to somebody else, who gives it back at once */
 
     /* what happened; in memory that forked processes share, if the test puts it there */
     struct fake_lane {

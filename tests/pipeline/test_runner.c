@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 struct run {
@@ -148,12 +149,52 @@ static void an_aborted_release_comes_again(void **state)
     assert_int_equal(t->fake.lane[0].epoch, 1); /* only what is unknown is rewound */
 }
 
+/* The first release with records of lane 2 is rolled back, and the lane taken away meanwhile. */
+static void take_lane_away(struct fake *f, const struct tm_release *release)
+{
+    bool holds = false;
+    for (size_t i = 0; i < release->n_docs; i++)
+        holds |= release->docs[i]->rec.lane == 2;
+    f->always = holds && f->lane[2].epoch == 0 ? TM_ABORTED : TM_STORED;
+    if (f->always == TM_STORED)
+        return;
+    f->take_away = true;
+    while (f->take_away)
+        usleep(100);
+}
+
+/* Rolled back, a release comes again without the lane that has another epoch by then; its records
+ * come once more, from what is committed. */
+static void a_lane_given_again_leaves_the_release(void **state)
+{
+    struct run *t = *state;
+    t->fake.on_deliver = take_lane_away;
+    t->conf.limits_documents = 64;
+    assert_int_equal(run(t, &fake_parts), TM_OK);
+    assert_all_delivered(t, 0);
+    assert_int_equal(t->fake.lane[2].epoch, 1);
+    assert_int_equal(t->fake.lane[1].epoch, 0);
+}
+
 static void fenced_ends_the_run(void **state)
 {
     struct run *t = *state;
     t->fake.always = TM_FENCED;
     assert_int_equal(run(t, &fake_parts), TM_CLOSED);
     assert_non_null(strstr(t->err.text, "another instance"));
+}
+
+/* What comes behind a release that was not stored must not be: its progress would cover that. */
+static void nothing_is_delivered_behind_the_end(void **state)
+{
+    struct run *t = *state;
+    t->fake.delivers[0] = TM_STORED;
+    t->fake.delivers[1] = TM_FENCED;
+    t->fake.n_delivers = 2;
+    t->fake.slow_main = true;
+    assert_int_equal(run(t, &fake_parts_plain), TM_CLOSED);
+    assert_int_equal(t->fake.delivers_done, 2);
+    assert_int_equal(t->fake.disorder, 0);
 }
 
 static void a_stage_that_cannot_go_on_ends_the_run(void **state)
@@ -366,7 +407,9 @@ int main(void)
         RUN(empty_source_ends_at_once),
         RUN(a_sink_that_is_not_ready_is_asked_again),
         RUN(an_aborted_release_comes_again),
+        RUN(a_lane_given_again_leaves_the_release),
         RUN(fenced_ends_the_run),
+        RUN(nothing_is_delivered_behind_the_end),
         RUN(a_stage_that_cannot_go_on_ends_the_run),
         RUN(a_broken_device_ends_the_run),
         RUN(stop_drains_what_is_in_flight),
