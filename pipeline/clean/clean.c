@@ -35,6 +35,7 @@ static const char *const mode_names[] = {
 struct stage {
     enum kind kind;
     enum tm_extract_mode mode;
+    enum tm_social social;
     size_t max_bytes, max_nodes, max_depth;
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
@@ -325,6 +326,7 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     enum tm_sniffed form = form_of(&p, d.text, d.len);
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
     c->writer.redaction = c->redaction = redaction_of(stage, doc, &p);
+    c->writer.social = p.kind == KIND_SOCIAL ? stage->social : TM_SOCIAL_KEEP;
     if (form == TM_SNIFFED_TEXT) {
         bool markdown = tm_markdown_is(p.path, p.content_type);
         doc->cleaning.method = markdown ? "markdown" : "text";
@@ -386,6 +388,7 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
     }
     stage->kind = kind_of(conf->clean_kind);
     stage->mode = mode_of(conf->clean_mode);
+    stage->social = tm_social_named(conf->clean_social);
     stage->max_bytes = (size_t)conf->clean_max_bytes;
     stage->max_nodes = (size_t)conf->clean_max_nodes;
     stage->max_depth = (size_t)conf->clean_max_depth;

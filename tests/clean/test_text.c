@@ -67,6 +67,56 @@ static const struct expect classes[] = {
     {"paragraphs with CRLF", "one\r\n\r\ntwo", "one\n\ntwo", "", 0, NULL},
 };
 
+/* Line ends that a width has made go, those that somebody has set stay. */
+static const struct expect wraps[] = {
+    {"mail of 60 columns",
+     "Dear all,\n\n"
+     "the harbour was closed for three days, and the ferries had\n"
+     "to wait outside until the fog lifted; nobody on board knew\n"
+     "when the pilots would come.\n\n"
+     "Kim\n",
+     "Dear all,\n\n"
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted; nobody on board knew when the pilots would come.\n\n"
+     "Kim",
+     "", 0, NULL},
+    {"carriage returns",
+     "the harbour was closed for three days, and the ferries had\r\n"
+     "to wait outside until the fog lifted.\r\n",
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted.",
+     "", 0, NULL},
+    {"a poem",
+     "The harbour was closed for three long days,\nand ferries waited\nuntil the fog had lifted "
+     "at the end of it all and more\nand everything was well\n",
+     "The harbour was closed for three long days,\nand ferries waited\nuntil the fog had lifted "
+     "at the end of it all and more\nand everything was well",
+     "", 0, NULL},
+    {"a list between wrapped paragraphs",
+     "the harbour was closed for three days, and the ferries had\n"
+     "to wait outside until the fog lifted.\n\n"
+     "- bread of the bakers who had slept in their cars that night\n"
+     "- newspapers, milk and everything else that a harbour sells\n",
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted.\n\n"
+     "- bread of the bakers who had slept in their cars that night\n"
+     "- newspapers, milk and everything else that a harbour sells",
+     "", 0, NULL},
+    {"lines of their own length", "one short line\nanother short line\n",
+     "one short line\nanother short line", "", 0, NULL},
+};
+
+static void test_wraps(void **state)
+{
+    for (size_t i = 0; i < TM_COUNTOF(wraps); i++) {
+        struct tm_doc *doc = clean_text(*state, "a.txt", wraps[i].in);
+        print_message("%s\n", wraps[i].name);
+        check_offsets(doc, wraps[i].in, strlen(wraps[i].in));
+        assert_string_equal(doc->text, wraps[i].out);
+        tm_doc_destroy(doc);
+    }
+}
+
 static void test_classes(void **state)
 {
     for (size_t i = 0; i < TM_COUNTOF(classes); i++) {
@@ -247,9 +297,10 @@ static void test_markdown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markdown),      cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_headline),      cmocka_unit_test(test_markup),
-        cmocka_unit_test(test_reference_run), cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_markdown), cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_wraps),    cmocka_unit_test(test_headline),
+        cmocka_unit_test(test_markup),   cmocka_unit_test(test_reference_run),
+        cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
