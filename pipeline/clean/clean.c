@@ -204,7 +204,8 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
 /* Whether the record is an envelope: always in a file of many, else when it says so or is one. */
 static bool is_envelope(const struct stage *stage, const struct tm_record *r)
 {
-    if (stage->kind == KIND_JSON || r->many || tm_text_has_suffix(r->path, ".json") ||
+    if (stage->kind == KIND_JSON || r->many ||
+        (r->path != NULL && tm_name_ends(r->path, strlen(r->path), ".json")) ||
         (r->content_type != NULL && strcasestr(r->content_type, "application/json") != NULL))
         return true;
     if (stage->kind != KIND_AUTO)

@@ -131,12 +131,6 @@ static const char *const first_tags[] = {
     "font",   "center",     "form",    "pre",   "figure", "!doctype html",
 };
 
-bool tm_text_has_suffix(const char *s, const char *end)
-{
-    size_t n = s == NULL ? 0 : strlen(s), m = strlen(end);
-    return n >= m && strcasecmp(s + n - m, end) == 0;
-}
-
 /* Past white space and comments. */
 static size_t first_markup(const char *s, size_t n)
 {
@@ -186,7 +180,7 @@ enum tm_sniffed tm_text_sniff(const char *s, size_t n, const char *path, const c
             return TM_SNIFFED_TEXT;
     }
     for (size_t i = 0; path != NULL && i < TM_COUNTOF(extensions); i++) {
-        if (!tm_text_has_suffix(path, extensions[i].end))
+        if (!tm_name_ends(path, strlen(path), extensions[i].end))
             continue;
         /* .xml may well be XHTML; the others mean what they say */
         return extensions[i].is == TM_SNIFFED_XML && look(s, n) == TM_SNIFFED_HTML

@@ -13,9 +13,6 @@ bool tm_markdown_is(const char *path, const char *content_type);
 /* The same for Markdown (markdown.c). */
 void tm_markdown_write(struct tm_writer *w, const char *s, size_t n);
 
-/* Does a name end so, in any case? NULL is an empty name. */
-bool tm_text_has_suffix(const char *s, const char *end);
-
 /* What bytes are, for documents that do not say. */
 enum tm_sniffed { TM_SNIFFED_TEXT, TM_SNIFFED_HTML, TM_SNIFFED_XML };
 /* path and content_type may be NULL. Names and types win over looks. */
