@@ -117,6 +117,31 @@ static void test_wraps(void **state)
     }
 }
 
+/* A paragraph in another language says so; the document's own is not said again. */
+static void test_segments(void **state)
+{
+    static const char text[] =
+        "The harbour was closed for three days, and the ferries waited outside until the fog "
+        "lifted. Nobody on board knew when the pilots would come.\n\n"
+        "Der Hafen war drei Tage lang geschlossen, und die Fähren warteten draußen, bis sich der "
+        "Nebel lichtete.\n\n"
+        "By noon all of them lay at the quay, and the shops along the street had sold out of "
+        "bread.\n\nNein.";
+    struct tm_doc *doc = clean_text(*state, "a.txt", text);
+    assert_string_equal(doc->lang, "en");
+    assert_int_equal(doc->n_paragraphs, 4);
+    assert_null(doc->paragraphs[0].lang);
+    assert_string_equal(doc->paragraphs[1].lang, "de");
+    assert_true(doc->paragraphs[1].lang_score >= 0.95);
+    assert_null(doc->paragraphs[2].lang);
+    assert_null(doc->paragraphs[3].lang); /* too short to tell */
+    tm_doc_destroy(doc);
+    doc = clean_text(*state, "a.txt", "12 + 30 = 42");
+    assert_null(doc->lang);
+    assert_string_equal(doc->lang_from, "text");
+    tm_doc_destroy(doc);
+}
+
 static void test_classes(void **state)
 {
     for (size_t i = 0; i < TM_COUNTOF(classes); i++) {
@@ -297,10 +322,10 @@ static void test_markdown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_markdown), cmocka_unit_test(test_classes),
-        cmocka_unit_test(test_wraps),    cmocka_unit_test(test_headline),
-        cmocka_unit_test(test_markup),   cmocka_unit_test(test_reference_run),
-        cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_markdown),      cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_segments),      cmocka_unit_test(test_wraps),
+        cmocka_unit_test(test_headline),      cmocka_unit_test(test_markup),
+        cmocka_unit_test(test_reference_run), cmocka_unit_test(test_failures),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
