@@ -1,4 +1,4 @@
-/* Base64 (RFC 4648, section 4) back into bytes (tm_mem.h). Any thread. */
+/* Base64 (RFC 4648, section 4), both ways (tm_mem.h). Any thread. */
 #include "tm_mem.h"
 
 static int digit_of(char c)
@@ -36,4 +36,19 @@ size_t tm_base64_decode(const char *s, size_t n, bool lenient, char *out, size_t
     while (i < n && (s[i] == '=' || is_blank(s[i])))
         i++;
     return lenient || (i == n && digits % 4 != 1) ? n : TM_MIN(i, n - 1);
+}
+
+bool tm_buf_base64(struct tm_buf *b, const void *bytes, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = bytes;
+    for (size_t i = 0; i < n; i += 3) {
+        size_t left = TM_MIN(n - i, (size_t)3);
+        uint32_t v = (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) |
+                     (left > 2 ? s[i + 2] : 0u);
+        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
+                        left > 2 ? digits[v & 63] : '='};
+        tm_buf_append(b, four, sizeof four);
+    }
+    return !b->failed;
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -198,4 +199,10 @@ enum tm_status tm_read_file(const char *path, size_t cap, struct tm_buf *b, stru
         if (n == 0)
             return TM_OK;
     }
+}
+
+bool tm_name_ends(const char *name, size_t n, const char *suffix)
+{
+    size_t k = strlen(suffix);
+    return n > k && strncasecmp(name + n - k, suffix, k) == 0;
 }

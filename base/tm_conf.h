@@ -55,6 +55,10 @@
     X("clean.mode", clean_mode, ENUM, "balanced", 0, 0, "fast|balanced|precision|recall|raw", "",  \
       "How the article of a page is found: one candidate, the candidate that agrees most with "    \
       "the others, only what two of them keep, what any of them keeps, or all text")               \
+    X("clean.social", clean_social, ENUM, "keep", 0, 0, "keep|tweeteval|bertweet", "",             \
+      "How posts (kind social) are written: as they are, or with user names and addresses as "     \
+      "the models of TweetEval (@user, http) or BERTweet (@USER, HTTPURL, emoji by name) know "    \
+      "them")                                                                                      \
     X("clean.max_bytes", clean_max_bytes, INT, "20971520", 1024, 1073741824, "", "bytes",          \
       "Largest document, after decompression")                                                     \
     X("clean.max_nodes", clean_max_nodes, INT, "200000", 100, 100000000, "", "nodes",              \

@@ -81,6 +81,11 @@ uint64_t tm_hash(const void *bytes, size_t n, uint64_t seed);
 /* Base64 back into bytes; out has room for n / 4 * 3 + 3. Returns n, or where it goes wrong. Blanks
  * are passed over; lenient: everything else that is no digit too, and it never goes wrong. */
 size_t tm_base64_decode(const char *s, size_t n, bool lenient, char *out, size_t *ret_len);
+/* Appends bytes as base64, padded. */
+bool tm_buf_base64(struct tm_buf *b, const void *bytes, size_t n);
+
+/* Does a file's name, of n bytes, end so, in any case of ASCII, and have more than that? */
+bool tm_name_ends(const char *name, size_t n, const char *suffix);
 
 /* UTF-8. Decodes one code point at s (n > 0 bytes left), returns its length, 0 when invalid
  * (over-long, surrogate, beyond U+10FFFF, truncated). */

@@ -2,7 +2,6 @@
 #include "names.h"
 #include <ctype.h>
 #include <string.h>
-#include <strings.h>
 
 /* Suffixes that editors, transfer programs and browsers use while they write. */
 static const char *const temporary_suffixes[] = {
@@ -10,19 +9,13 @@ static const char *const temporary_suffixes[] = {
     ".swp", ".swx", ".filepart", ".download", ".crdownload",
 };
 
-static bool ends_with(const char *name, size_t n, const char *suffix)
-{
-    size_t k = strlen(suffix);
-    return n > k && strncasecmp(name + n - k, suffix, k) == 0;
-}
-
 bool name_is_temporary(const char *name)
 {
     size_t n = strlen(name);
     if (n == 0 || name[0] == '.' || (n > 1 && name[0] == '#' && name[n - 1] == '#'))
         return true;
     for (size_t i = 0; i < TM_COUNTOF(temporary_suffixes); i++)
-        if (ends_with(name, n, temporary_suffixes[i]))
+        if (tm_name_ends(name, n, temporary_suffixes[i]))
             return true;
     return false;
 }
@@ -30,7 +23,7 @@ bool name_is_temporary(const char *name)
 enum compression name_compression(const char *name)
 {
     size_t n = strlen(name);
-    return ends_with(name, n, ".gz") ? GZIP : ends_with(name, n, ".zst") ? ZSTD : PLAIN;
+    return tm_name_ends(name, n, ".gz") ? GZIP : tm_name_ends(name, n, ".zst") ? ZSTD : PLAIN;
 }
 
 size_t name_compressed_suffix(const char *name)

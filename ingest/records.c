@@ -5,7 +5,6 @@
 #include "names.h"
 
 #include <string.h>
-#include <strings.h>
 
 /* ---- formats -----------------------------------------------------------------------------------
  */
@@ -59,31 +58,21 @@ static enum jsonl_result split_next(struct records *r, size_t *budget, struct tm
 }
 
 static const struct format formats[] = {
-    {"jsonl", ".jsonl .ndjson", lines_next},
-    {"feed", ".rss .atom .rdf .feed", split_next},
-    {"warc", ".warc", warc_next},
-    {"csv", ".csv .tsv", csv_next},
-    {"mail", ".mbox .eml", mail_next},
+    {"jsonl", {".jsonl", ".ndjson"}, lines_next},
+    {"feed", {".rss", ".atom", ".rdf", ".feed"}, split_next},
+    {"warc", {".warc"}, warc_next},
+    {"csv", {".csv", ".tsv"}, csv_next},
+    {"mail", {".mbox", ".eml"}, mail_next},
 };
-
-static bool has_suffix(const char *path, size_t n, const char *suffixes)
-{
-    for (const char *s = suffixes; *s != '\0';) {
-        size_t len = strcspn(s, " ");
-        if (len > 0 && n > len && strncasecmp(path + n - len, s, len) == 0)
-            return true;
-        s += len + (s[len] == ' ');
-    }
-    return false;
-}
 
 const struct format *format_of_name(const char *path)
 {
     size_t n = strlen(path);
     n -= name_compressed_suffix(path);
     for (size_t i = 0; i < TM_COUNTOF(formats); i++)
-        if (has_suffix(path, n, formats[i].suffixes))
-            return &formats[i];
+        for (size_t k = 0; k < SUFFIXES && formats[i].suffixes[k] != NULL; k++)
+            if (tm_name_ends(path, n, formats[i].suffixes[k]))
+                return &formats[i];
     return NULL;
 }
 
@@ -167,26 +156,12 @@ void records_put(struct records *r, const char *key, const char *value, size_t n
     tm_buf_json_string(&r->out, value, n);
 }
 
-static void put_base64(struct tm_buf *out, const char *data, size_t n)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *s = (const unsigned char *)data;
-    for (size_t i = 0; i < n; i += 3) {
-        size_t left = TM_MIN(n - i, (size_t)3);
-        uint32_t v = (uint32_t)s[i] << 16 | (left > 1 ? (uint32_t)s[i + 1] << 8 : 0) |
-                     (left > 2 ? s[i + 2] : 0u);
-        char four[4] = {digits[v >> 18], digits[v >> 12 & 63], left > 1 ? digits[v >> 6 & 63] : '=',
-                        left > 2 ? digits[v & 63] : '='};
-        tm_buf_append(out, four, sizeof four);
-    }
-}
-
 void records_put_body(struct records *r, const char *data, size_t n, const char *type,
                       const char *charset)
 {
     put_key(r, "body_base64");
     tm_buf_putc(&r->out, '"');
-    put_base64(&r->out, data, n);
+    tm_buf_base64(&r->out, data, n);
     tm_buf_putc(&r->out, '"');
     records_put(r, "content_type", type, type == NULL ? 0 : strlen(type));
     records_put(r, "charset", charset, charset == NULL ? 0 : strlen(charset));

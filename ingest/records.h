@@ -8,12 +8,13 @@
 
 struct records;
 
+enum { SUFFIXES = 4 };
+
 /* One record format. next and skip answer as jsonl_next and jsonl_skip do. A format that gives
  * envelopes of its own making puts them into records->out. */
 struct format {
     const char *name;
-    const char
-        *suffixes; /* of file names, separated by blanks, lower case; "": only by its looks */
+    const char *suffixes[SUFFIXES]; /* of file names */
     enum jsonl_result (*next)(struct records *r, size_t *budget, struct tm_err *err);
 };
 /* The format of a file by its name, compression put aside; NULL: one document. */

@@ -76,6 +76,8 @@ struct tm_paragraph {
     struct tm_span span;
     enum tm_block kind;
     const char *path; /* node path in the source ("html/body/div[2]/p[1]"), or NULL */
+    const char *lang; /* another than the document's, static; NULL: the same, or not known */
+    double lang_score;
 };
 
 /* text[text_start…] up to the next run came from source[source_start…], byte for byte when `exact`,
@@ -132,8 +134,10 @@ struct tm_doc {
     /* from the envelope and the page; NULL where unknown */
     const char *id; /* the user's, or the delivery identity */
     const char *title, *url, *source, *published_at, *modified_at, *lang, *kind, *page_type;
-    const char *lang_from; /* "envelope", "html", "text": found by what the text looks like */
-    double lang_score;     /* of "text", 0 to 1; the next likely ones are below */
+    /* "envelope", "html", "text": found by what the text looks like, or, where lang is NULL, not
+     * found by it; NULL: nobody has looked */
+    const char *lang_from;
+    double lang_score; /* of "text", 0 to 1; the next likely ones are below */
     const struct tm_lang_alternative *lang_alternatives;
     size_t n_lang_alternatives;
     const char *const *authors;

@@ -26,24 +26,6 @@ static void put_id(struct tm_buf *b, const struct tm_doc *doc)
     }
 }
 
-static void put_base64(struct tm_buf *b, const char *bytes, size_t n)
-{
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *s = (const unsigned char *)bytes;
-    for (size_t i = 0; i < n; i += 3) {
-        size_t have = TM_MIN(n - i, (size_t)3);
-        uint32_t v = (uint32_t)s[i] << 16;
-        v |= have > 1 ? (uint32_t)s[i + 1] << 8 : 0;
-        v |= have > 2 ? (uint32_t)s[i + 2] : 0;
-        char four[4] = {digit[v >> 18], digit[v >> 12 & 63], '=', '='};
-        if (have > 1)
-            four[2] = digit[v >> 6 & 63];
-        if (have > 2)
-            four[3] = digit[v & 63];
-        tm_buf_append(b, four, 4);
-    }
-}
-
 static void put_original(struct tm_buf *b, const struct tm_record *rec)
 {
     const char *bytes = rec->original != NULL ? rec->original : rec->data;
@@ -55,7 +37,7 @@ static void put_original(struct tm_buf *b, const struct tm_record *rec)
     if (text) {
         tm_buf_json_string(b, bytes, len);
     } else {
-        put_base64(b, bytes, len);
+        tm_buf_base64(b, bytes, len);
         tm_buf_putc(b, '"');
     }
 }

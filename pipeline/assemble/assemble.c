@@ -85,10 +85,10 @@ static void put_input(struct tm_buf *b, const struct tm_record *rec)
 
 static void put_lang(struct tm_buf *b, const struct tm_doc *d)
 {
-    if (d->lang == NULL)
+    if (d->lang_from == NULL)
         return;
     open_object(b, "lang");
-    put_string(b, "code", d->lang);
+    put_string(b, "code", d->lang != NULL ? d->lang : "und");
     put_string(b, "from", d->lang_from);
     if (d->lang_score > 0)
         tm_buf_printf(b, ",\"score\":%.6g", d->lang_score);
@@ -127,6 +127,8 @@ static void put_paragraphs(struct tm_buf *b, const struct tm_doc *d)
         put_int(b, "end", p->span.cp_end);
         put_string(b, "kind", tm_block_name(p->kind));
         put_string(b, "path", p->path);
+        if (p->lang != NULL)
+            tm_buf_printf(b, ",\"lang\":{\"code\":\"%s\",\"score\":%.6g}", p->lang, p->lang_score);
         tm_buf_putc(b, '}');
     }
     tm_buf_puts(b, d->n_paragraphs == 0 ? "[]" : "]");

@@ -35,6 +35,7 @@ static const char *const mode_names[] = {
 struct stage {
     enum kind kind;
     enum tm_extract_mode mode;
+    enum tm_social social;
     size_t max_bytes, max_nodes, max_depth;
     uint64_t max_ns;
     struct tm_vocabulary *vocabulary;
@@ -203,7 +204,8 @@ static enum tm_status clean_markup(const struct stage *stage, struct tm_cleaner 
 /* Whether the record is an envelope: always in a file of many, else when it says so or is one. */
 static bool is_envelope(const struct stage *stage, const struct tm_record *r)
 {
-    if (stage->kind == KIND_JSON || r->many || tm_text_has_suffix(r->path, ".json") ||
+    if (stage->kind == KIND_JSON || r->many ||
+        (r->path != NULL && tm_name_ends(r->path, strlen(r->path), ".json")) ||
         (r->content_type != NULL && strcasestr(r->content_type, "application/json") != NULL))
         return true;
     if (stage->kind != KIND_AUTO)
@@ -325,6 +327,7 @@ static enum tm_status clean(const struct stage *stage, struct tm_cleaner *c, str
     enum tm_sniffed form = form_of(&p, d.text, d.len);
     doc->kind = p.kind == KIND_SOCIAL ? "social" : form == TM_SNIFFED_TEXT ? "text" : "news";
     c->writer.redaction = c->redaction = redaction_of(stage, doc, &p);
+    c->writer.social = p.kind == KIND_SOCIAL ? stage->social : TM_SOCIAL_KEEP;
     if (form == TM_SNIFFED_TEXT) {
         bool markdown = tm_markdown_is(p.path, p.content_type);
         doc->cleaning.method = markdown ? "markdown" : "text";
@@ -386,6 +389,7 @@ static enum tm_status stage_create(void **ret_self, const struct tm_conf *conf, 
     }
     stage->kind = kind_of(conf->clean_kind);
     stage->mode = mode_of(conf->clean_mode);
+    stage->social = tm_social_named(conf->clean_social);
     stage->max_bytes = (size_t)conf->clean_max_bytes;
     stage->max_nodes = (size_t)conf->clean_max_nodes;
     stage->max_depth = (size_t)conf->clean_max_depth;

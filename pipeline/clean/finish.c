@@ -3,6 +3,10 @@
 #include "clean.h"
 
 #include <string.h>
+#include <strings.h>
+
+enum { SEGMENT_LEAST = 40 }; /* code points of a paragraph whose language is asked for */
+static const double SEGMENT_SURE = 0.95;
 
 static void *keep(struct tm_arena *arena, const struct tm_buf *b)
 {
@@ -36,13 +40,14 @@ static enum tm_status nomem(const struct tm_doc *doc, struct tm_err *err)
 }
 
 static enum tm_status keep_paragraphs(struct tm_cleaner *c, struct tm_doc *doc, bool paths,
-                                      struct tm_err *err)
+                                      struct tm_paragraph **ret_paragraphs, struct tm_err *err)
 {
     const struct tm_written *written = (const struct tm_written *)c->writer.paragraphs_.data;
     size_t n = c->writer.paragraphs_.len / sizeof *written;
     struct tm_paragraph *out = tm_arena_array(doc->arena, n + 1, sizeof *out);
     if (out == NULL)
         return nomem(doc, err);
+    *ret_paragraphs = out;
     struct counter counter = {doc->text, 0, 0};
     for (size_t i = 0; i < n; i++) {
         out[i] = written[i].paragraph;
@@ -122,11 +127,13 @@ static enum tm_status keep_pii(const struct tm_cleaner *c, struct tm_doc *doc, s
 static enum tm_status find_language(struct tm_cleaner *c, struct tm_doc *doc, struct tm_err *err)
 {
     struct tm_lang_guess guesses[TM_LANG_GUESSES];
-    size_t n = doc->lang == NULL ? tm_lang_detect(c->words, doc->text, doc->text_len, guesses) : 0;
+    if (doc->lang != NULL)
+        return TM_OK;
+    size_t n = tm_lang_detect(c->words, doc->text, doc->text_len, guesses);
+    doc->lang_from = "text";
     if (n == 0)
         return TM_OK;
     doc->lang = guesses[0].code;
-    doc->lang_from = "text";
     doc->lang_score = guesses[0].score;
     struct tm_lang_alternative *others = tm_arena_array(doc->arena, n, sizeof *others);
     if (others == NULL)
@@ -137,6 +144,32 @@ static enum tm_status find_language(struct tm_cleaner *c, struct tm_doc *doc, st
                 (struct tm_lang_alternative){guesses[i].code, guesses[i].score};
     doc->lang_alternatives = others;
     return TM_OK;
+}
+
+/* By the first part of a tag; the Norwegian ones, which pages call "no", are one here. */
+static bool is_language(const char *code, const char *tag)
+{
+    size_t n = tag == NULL ? 0 : strcspn(tag, "-_");
+    bool norwegian = n == 2 && (tag[0] | 32) == 'n' && strchr("obn", tag[1] | 32) != NULL;
+    return (strlen(code) == n && strncasecmp(code, tag, n) == 0) ||
+           (norwegian && code[0] == 'n' && strchr("obn", code[1]) != NULL);
+}
+
+/* Paragraphs in another language than the document, where they are long enough to say so. */
+static void find_segments(struct tm_cleaner *c, struct tm_doc *doc, struct tm_paragraph *paragraphs)
+{
+    for (size_t i = 0; doc->n_paragraphs > 1 && i < doc->n_paragraphs; i++) {
+        struct tm_paragraph *p = &paragraphs[i];
+        struct tm_lang_guess guesses[TM_LANG_GUESSES];
+        if (p->kind == TM_BLOCK_CODE || p->span.cp_end - p->span.cp_start < SEGMENT_LEAST)
+            continue;
+        size_t n = tm_lang_detect(c->words, doc->text + p->span.start, p->span.end - p->span.start,
+                                  guesses);
+        if (n == 0 || guesses[0].score < SEGMENT_SURE || is_language(guesses[0].code, doc->lang))
+            continue;
+        p->lang = guesses[0].code;
+        p->lang_score = guesses[0].score;
+    }
 }
 
 enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool paths,
@@ -151,9 +184,12 @@ enum tm_status tm_finish_document(struct tm_cleaner *c, struct tm_doc *doc, bool
         return nomem(doc, err);
     doc->text_len = w->text.len;
     doc->n_runs = w->runs_.len / sizeof *doc->runs;
-    enum tm_status s = keep_paragraphs(c, doc, paths, err);
+    struct tm_paragraph *paragraphs = NULL;
+    enum tm_status s = keep_paragraphs(c, doc, paths, &paragraphs, err);
     if (s == TM_OK)
         s = find_language(c, doc, err);
+    if (s == TM_OK)
+        find_segments(c, doc, paragraphs);
     if (s == TM_OK)
         s = keep_sentences(c, doc, err);
     if (s == TM_OK)

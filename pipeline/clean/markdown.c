@@ -180,7 +180,8 @@ static void put_line(struct markdown *m, const char *s, size_t n)
 
 bool tm_markdown_is(const char *path, const char *content_type)
 {
-    return tm_text_has_suffix(path, ".md") || tm_text_has_suffix(path, ".markdown") ||
+    size_t n = path == NULL ? 0 : strlen(path);
+    return tm_name_ends(path, n, ".md") || tm_name_ends(path, n, ".markdown") ||
            (content_type != NULL && strncasecmp(content_type, "text/markdown", 13) == 0);
 }
 

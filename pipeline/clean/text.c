@@ -7,6 +7,8 @@
 enum {
     CONTROLS_FEW = 8,    /* a slip, in however short a text */
     HEADLINE_MOST = 120, /* bytes */
+    WRAP_LEAST = 50,     /* code points of a line */
+    WRAP_MOST = 100,
 };
 
 /* ---- plain text --------------------------------------------------------------------------------
@@ -39,8 +41,55 @@ static bool is_headline(const char *s, size_t n)
            strchr(".,:;!?", s[n - 1]) == NULL;
 }
 
-void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline)
+/* ---- hard-wrapped text -------------------------------------------------------------------------
+ */
+
+/* Code points of the widest line that has several words, where all fit into a page of mail or of a
+ * terminal; 0: the lines are not cut at a width. */
+static size_t wrap_width(const char *s, size_t n)
 {
+    size_t width = 0;
+    for (size_t i = 0, next; i < n; i += next) {
+        size_t len = line_length(s + i, n - i, &next);
+        if (memchr(s + i, ' ', len) != NULL)
+            width = TM_MAX(width, tm_utf8_count(s + i, len - (len > 0 && s[i + len - 1] == '\r')));
+        if (width > WRAP_MOST)
+            return 0;
+    }
+    return width < WRAP_LEAST ? 0 : width;
+}
+
+/* Quotes, list items, indented lines: their ends are meant. */
+static bool begins_plainly(const char *s, size_t n)
+{
+    size_t digits = 0;
+    while (digits < n && s[digits] >= '0' && s[digits] <= '9')
+        digits++;
+    return n > 0 && strchr(" \t>-*+|#=_", s[0]) == NULL &&
+           !(digits > 0 && digits < n && strchr(".)", s[digits]) != NULL);
+}
+
+/* Whether each line of a paragraph ends where the next word would not have fitted. */
+static bool is_wrapped(const char *s, size_t n, size_t width)
+{
+    size_t lines = 0, before = 0; /* code points of the line before */
+    for (size_t i = 0, next; i < n; i += next, lines++) {
+        size_t len = line_length(s + i, n - i, &next), word = 0;
+        len -= len > 0 && s[i + len - 1] == '\r';
+        while (word < len && s[i + word] != ' ')
+            word++;
+        if (!begins_plainly(s + i, len) || (lines == 0 && word == len) ||
+            (lines > 0 && before + 1 + tm_utf8_count(s + i, word) <= width))
+            return false;
+        before = tm_utf8_count(s + i, len);
+    }
+    return lines > 1;
+}
+
+void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool prose)
+{
+    const size_t width = prose ? wrap_width(s, n) : 0;
+    bool headline = prose;
     size_t start = 0; /* of the paragraph */
     for (size_t i = 0; i < n;) {
         size_t next, len = line_length(s + i, n - i, &next);
@@ -48,8 +97,9 @@ void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline)
         size_t end = blank ? i : i + next;
         if ((blank || last) && end > start) {
             headline = headline && !last && is_headline(s + start, end - start);
-            tm_writer_begin(w, headline ? TM_BLOCK_HEADING : TM_BLOCK_P, TM_WRITER_LINES,
-                            UINT32_MAX);
+            bool wrapped = width > 0 && is_wrapped(s + start, end - start, width);
+            tm_writer_begin(w, headline ? TM_BLOCK_HEADING : TM_BLOCK_P,
+                            wrapped ? TM_WRITER_FLOW : TM_WRITER_LINES, UINT32_MAX);
             tm_writer_put(w, s + start, end - start, (uint32_t)start, (uint32_t)end, true);
             tm_writer_end(w);
             headline = false; /* the first paragraph alone */
@@ -80,12 +130,6 @@ static const char *const first_tags[] = {
     "img",    "blockquote", "b",       "i",     "em",     "strong",
     "font",   "center",     "form",    "pre",   "figure", "!doctype html",
 };
-
-bool tm_text_has_suffix(const char *s, const char *end)
-{
-    size_t n = s == NULL ? 0 : strlen(s), m = strlen(end);
-    return n >= m && strcasecmp(s + n - m, end) == 0;
-}
 
 /* Past white space and comments. */
 static size_t first_markup(const char *s, size_t n)
@@ -136,7 +180,7 @@ enum tm_sniffed tm_text_sniff(const char *s, size_t n, const char *path, const c
             return TM_SNIFFED_TEXT;
     }
     for (size_t i = 0; path != NULL && i < TM_COUNTOF(extensions); i++) {
-        if (!tm_text_has_suffix(path, extensions[i].end))
+        if (!tm_name_ends(path, strlen(path), extensions[i].end))
             continue;
         /* .xml may well be XHTML; the others mean what they say */
         return extensions[i].is == TM_SNIFFED_XML && look(s, n) == TM_SNIFFED_HTML

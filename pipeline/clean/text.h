@@ -1,20 +1,17 @@
-/* Plain text: paragraphs between blank lines, line ends kept. */
+/* Plain text: paragraphs between blank lines. */
 #ifndef CLEAN_TEXT_H
 #define CLEAN_TEXT_H
 
 #include "writer.h"
 
-/* s: valid UTF-8, itself the source that runs point into. headline: a first line that stands alone
- * like a title is a heading. */
-void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool headline);
+/* s: valid UTF-8, itself the source that runs point into. Line ends stay. prose: but not those that
+ * only cut lines at a width, and a first line that stands alone like a title is a heading. */
+void tm_text_write(struct tm_writer *w, const char *s, size_t n, bool prose);
 
 /* Whether a plain text is Markdown, by its name or type; either may be NULL. */
 bool tm_markdown_is(const char *path, const char *content_type);
 /* The same for Markdown (markdown.c). */
 void tm_markdown_write(struct tm_writer *w, const char *s, size_t n);
-
-/* Does a name end so, in any case? NULL is an empty name. */
-bool tm_text_has_suffix(const char *s, const char *end);
 
 /* What bytes are, for documents that do not say. */
 enum tm_sniffed { TM_SNIFFED_TEXT, TM_SNIFFED_HTML, TM_SNIFFED_XML };

@@ -293,7 +293,9 @@ void tm_writer_end(struct tm_writer *w)
     }
     if (w->unsettled)
         tm_nfc_settle(w);
-    if (w->redaction != NULL)
+    if (w->social != TM_SOCIAL_KEEP)
+        tm_social_settle(w);
+    if (w->redaction != NULL && w->text.len > w->start)
         tm_redact_settle(w);
     if (w->text.len == w->start) { /* there was nothing else in it */
         take_back(w);

@@ -12,6 +12,9 @@ enum tm_writer_mode {
     TM_WRITER_CODE,  /* blanks stay too */
 };
 
+/* How a post is written (clean.social); social.c. */
+enum tm_social { TM_SOCIAL_KEEP, TM_SOCIAL_TWEETEVAL, TM_SOCIAL_BERTWEET };
+
 struct tm_writer {
     struct tm_buf text;
     struct tm_buf runs_, paragraphs_;     /* arrays of tm_offset_run and tm_written */
@@ -31,6 +34,7 @@ struct tm_writer {
     uint32_t removed[TM_RULE_COUNT];
     uint32_t mended; /* stretches of text that had been misread */
     struct tm_buf mend, mend_bytes;
+    enum tm_social social;                /* how posts are written */
     const struct tm_redaction *redaction; /* NULL: personal data stays */
     struct tm_buf pii;                    /* tm_pii_span of the text */
     struct tm_buf pii_found, pii_with;    /* of redact.c */
@@ -50,6 +54,11 @@ void tm_writer_gap(struct tm_writer *w, char c, uint32_t at);
 /* Ends the paragraph; one without text leaves nothing behind. */
 void tm_writer_end(struct tm_writer *w);
 bool tm_writer_failed(const struct tm_writer *w); /* memory was short */
+
+/* social.c: rewrites the paragraph just finished as w->social asks. */
+void tm_social_settle(struct tm_writer *w);
+/* "keep", "tweeteval", "bertweet" */
+enum tm_social tm_social_named(const char *name);
 
 /* A finished paragraph; code points and path are not filled in yet. */
 struct tm_written {

@@ -10,6 +10,13 @@ void cleaning_open(struct cleaning *c)
     assert_int_equal(tm_conf_init(&c->conf, &err), TM_OK);
 }
 
+void cleaning_set(struct cleaning *c, const char *key, const char *value)
+{
+    struct tm_err err = {0};
+    if (tm_conf_set(&c->conf, tm_conf_find(tm_conf_keys, key), value, NULL, &err) != TM_OK)
+        fail_msg("%s", err.text);
+}
+
 void cleaning_close(struct cleaning *c)
 {
     if (c->self != NULL) {

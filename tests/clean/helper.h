@@ -25,6 +25,7 @@ struct source {
 };
 
 void cleaning_open(struct cleaning *c);
+void cleaning_set(struct cleaning *c, const char *key, const char *value);
 void cleaning_close(struct cleaning *c);
 /* The caller destroys the document. data must outlive it. */
 struct tm_doc *clean_source(struct cleaning *c, const struct source *s);

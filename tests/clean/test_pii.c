@@ -74,13 +74,6 @@ static void values_are_found(void **state)
 
 /* ---- redaction ---- */
 
-static void set(struct cleaning *c, const char *path, const char *value)
-{
-    struct tm_err err = {0};
-    if (tm_conf_set(&c->conf, tm_conf_find(tm_conf_keys, path), value, NULL, &err) != TM_OK)
-        fail_msg("%s", err.text);
-}
-
 static const char post[] = "Write to é@example.org or\ncall +1 212 555 0147.\n\nx@example.org";
 
 static void operators_replace_the_value(void **state)
@@ -96,8 +89,8 @@ static void operators_replace_the_value(void **state)
     for (size_t i = 0; i < TM_COUNTOF(cases); i++) {
         struct cleaning c;
         cleaning_open(&c);
-        set(&c, "clean.kind", "social");
-        set(&c, "redact.operator", cases[i].operator);
+        cleaning_set(&c, "clean.kind", "social");
+        cleaning_set(&c, "redact.operator", cases[i].operator);
         struct tm_doc *doc = clean_text(&c, "a.txt", post);
         assert_string_equal(doc->text, cases[i].text);
         check_offsets(doc, post, strlen(post));
@@ -119,9 +112,9 @@ static void equal_values_have_equal_hashes_under_one_key(void **state)
     assert_true(fd >= 0 && dprintf(fd, "secret") == 6);
     struct cleaning c;
     cleaning_open(&c);
-    set(&c, "clean.kind", "social");
-    set(&c, "redact.operator", "hash");
-    set(&c, "redact.key_file", path);
+    cleaning_set(&c, "clean.kind", "social");
+    cleaning_set(&c, "redact.operator", "hash");
+    cleaning_set(&c, "redact.key_file", path);
     struct tm_doc *doc = clean_text(&c, "a.txt", "a@example.org b@example.org a@example.org");
     assert_int_equal(doc->cleaning.n_pii, 3);
     for (size_t i = 0; i < 3; i++) {
@@ -142,12 +135,12 @@ static void a_hash_needs_a_key(void **state)
     struct cleaning c;
     struct tm_err err = {0};
     cleaning_open(&c);
-    set(&c, "redact.operator", "hash");
+    cleaning_set(&c, "redact.operator", "hash");
     assert_int_equal(tm_stage_clean.create(&c.self, &c.conf, NULL, &err), TM_CONFIG);
     c.self = NULL;
     err = (struct tm_err){0};
-    set(&c, "redact.operator", "mask");
-    set(&c, "redact.types", "EMAIL");
+    cleaning_set(&c, "redact.operator", "mask");
+    cleaning_set(&c, "redact.types", "EMAIL");
     assert_int_equal(tm_stage_clean.create(&c.self, &c.conf, NULL, &err), TM_CONFIG);
     assert_non_null(strstr(err.text, "EMAIL"));
     c.self = NULL;

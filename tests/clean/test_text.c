@@ -67,6 +67,81 @@ static const struct expect classes[] = {
     {"paragraphs with CRLF", "one\r\n\r\ntwo", "one\n\ntwo", "", 0, NULL},
 };
 
+/* Line ends that a width has made go, those that somebody has set stay. */
+static const struct expect wraps[] = {
+    {"mail of 60 columns",
+     "Dear all,\n\n"
+     "the harbour was closed for three days, and the ferries had\n"
+     "to wait outside until the fog lifted; nobody on board knew\n"
+     "when the pilots would come.\n\n"
+     "Kim\n",
+     "Dear all,\n\n"
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted; nobody on board knew when the pilots would come.\n\n"
+     "Kim",
+     "", 0, NULL},
+    {"carriage returns",
+     "the harbour was closed for three days, and the ferries had\r\n"
+     "to wait outside until the fog lifted.\r\n",
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted.",
+     "", 0, NULL},
+    {"a poem",
+     "The harbour was closed for three long days,\nand ferries waited\nuntil the fog had lifted "
+     "at the end of it all and more\nand everything was well\n",
+     "The harbour was closed for three long days,\nand ferries waited\nuntil the fog had lifted "
+     "at the end of it all and more\nand everything was well",
+     "", 0, NULL},
+    {"a list between wrapped paragraphs",
+     "the harbour was closed for three days, and the ferries had\n"
+     "to wait outside until the fog lifted.\n\n"
+     "- bread of the bakers who had slept in their cars that night\n"
+     "- newspapers, milk and everything else that a harbour sells\n",
+     "the harbour was closed for three days, and the ferries had to wait outside until the fog "
+     "lifted.\n\n"
+     "- bread of the bakers who had slept in their cars that night\n"
+     "- newspapers, milk and everything else that a harbour sells",
+     "", 0, NULL},
+    {"lines of their own length", "one short line\nanother short line\n",
+     "one short line\nanother short line", "", 0, NULL},
+};
+
+static void test_wraps(void **state)
+{
+    for (size_t i = 0; i < TM_COUNTOF(wraps); i++) {
+        struct tm_doc *doc = clean_text(*state, "a.txt", wraps[i].in);
+        print_message("%s\n", wraps[i].name);
+        check_offsets(doc, wraps[i].in, strlen(wraps[i].in));
+        assert_string_equal(doc->text, wraps[i].out);
+        tm_doc_destroy(doc);
+    }
+}
+
+/* A paragraph in another language says so; the document's own is not said again. */
+static void test_segments(void **state)
+{
+    static const char text[] =
+        "The harbour was closed for three days, and the ferries waited outside until the fog "
+        "lifted. Nobody on board knew when the pilots would come.\n\n"
+        "Der Hafen war drei Tage lang geschlossen, und die Fähren warteten draußen, bis sich der "
+        "Nebel lichtete.\n\n"
+        "By noon all of them lay at the quay, and the shops along the street had sold out of "
+        "bread.\n\nNein.";
+    struct tm_doc *doc = clean_text(*state, "a.txt", text);
+    assert_string_equal(doc->lang, "en");
+    assert_int_equal(doc->n_paragraphs, 4);
+    assert_null(doc->paragraphs[0].lang);
+    assert_string_equal(doc->paragraphs[1].lang, "de");
+    assert_true(doc->paragraphs[1].lang_score >= 0.95);
+    assert_null(doc->paragraphs[2].lang);
+    assert_null(doc->paragraphs[3].lang); /* too short to tell */
+    tm_doc_destroy(doc);
+    doc = clean_text(*state, "a.txt", "12 + 30 = 42");
+    assert_null(doc->lang);
+    assert_string_equal(doc->lang_from, "text");
+    tm_doc_destroy(doc);
+}
+
 static void test_classes(void **state)
 {
     for (size_t i = 0; i < TM_COUNTOF(classes); i++) {
@@ -248,6 +323,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_markdown),      cmocka_unit_test(test_classes),
+        cmocka_unit_test(test_segments),      cmocka_unit_test(test_wraps),
         cmocka_unit_test(test_headline),      cmocka_unit_test(test_markup),
         cmocka_unit_test(test_reference_run), cmocka_unit_test(test_failures),
     };

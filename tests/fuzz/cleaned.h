@@ -15,6 +15,8 @@ struct cleaned {
 static inline void cleaned_open(struct cleaned *c)
 {
     tm_assert(tm_conf_init(&c->conf, NULL) == TM_OK);
+    tm_assert(tm_conf_set(&c->conf, tm_conf_find(tm_conf_keys, "clean.social"), "bertweet", NULL,
+                          NULL) == TM_OK);
     c->conf.clean_max_depth = 64; /* so that small inputs reach the caps */
     c->conf.clean_max_nodes = 2000;
     tm_assert(tm_stage_clean.create(&c->self, &c->conf, NULL, NULL) == TM_OK);

@@ -108,7 +108,13 @@ static void put_author(json_t *o, xmlNode *item)
     }
 }
 
-static void put_item(json_t *records, xmlNode *item, xmlNode *channel)
+/* What holds for all items; found once, because a channel may be searched to its end in vain. */
+struct channel {
+    xmlNode *title, *lang;
+    const char *lang_attribute;
+};
+
+static void put_item(json_t *records, xmlNode *item, const struct channel *channel)
 {
     static const char *const ids[] = {"id", "guid"};
     static const char *const dates[] = {"published", "pubDate", "issued",  "date",
@@ -123,11 +129,12 @@ static void put_item(json_t *records, xmlNode *item, xmlNode *channel)
     for (size_t i = 0; i < TM_COUNTOF(dates); i++)
         tm_xml_put(o, "published_at", tm_xml_child(item, dates[i]));
     tm_xml_put(o, "lang", tm_xml_child(item, "language"));
-    tm_xml_put(o, "lang", tm_xml_child(channel, "language"));
-    if (json_object_get(o, "lang") == NULL &&
-        (tm_xml_attribute(item, "lang", &lang) || tm_xml_attribute(channel, "lang", &lang)))
+    tm_xml_put(o, "lang", channel->lang);
+    if (json_object_get(o, "lang") == NULL && tm_xml_attribute(item, "lang", &lang))
         json_object_set_new(o, "lang", json_stringn(lang.data, lang.len));
-    tm_xml_put(o, "source", tm_xml_child(channel, "title"));
+    else if (json_object_get(o, "lang") == NULL && channel->lang_attribute != NULL)
+        json_object_set_new(o, "lang", json_string(channel->lang_attribute));
+    tm_xml_put(o, "source", channel->title);
     put_payload(o, item);
     json_object_set_new(o, "kind", json_string("news"));
     json_array_append_new(records, o);
@@ -137,21 +144,25 @@ bool tm_split_feed(xmlNode *root, json_t *records)
 {
     bool atom = tm_xml_is(root, "feed"), rdf = tm_xml_is(root, "RDF");
     if (tm_xml_is(root, "entry") || tm_xml_is(root, "item")) {
-        put_item(records, root, NULL);
+        put_item(records, root, &(struct channel){0});
         return true;
     }
     if (!atom && !rdf && !tm_xml_is(root, "rss") && !tm_xml_is(root, "channel"))
         return false;
+    TM_CLEANUP(tm_buf_finish) struct tm_buf lang = {0};
     xmlNode *channel = tm_xml_child(root, "channel");
     if (atom || tm_xml_is(root, "channel"))
         channel = root;
+    const struct channel common = {tm_xml_child(channel, "title"),
+                                   tm_xml_child(channel, "language"),
+                                   tm_xml_attribute(channel, "lang", &lang) ? lang.data : NULL};
     const char *name = atom ? "entry" : "item";
     xmlNode *around[] = {channel, root}; /* RSS 0.9 and 1.0 have the items beside the channel */
     for (size_t i = 0; i < TM_COUNTOF(around); i++) {
         if (i == 1 && (around[i] == channel || atom))
             break;
         for (xmlNode *n = tm_xml_child(around[i], name); n != NULL; n = tm_xml_next(n, name))
-            put_item(records, n, channel);
+            put_item(records, n, &common);
     }
     return true;
 }

@@ -1,10 +1,13 @@
 /* XML trees for feeds and news items (xml_tree.h). Called by split.c's formats on any thread. */
 #include "xml_tree.h"
+#include "guard.h"
 
 #include <libxml/HTMLparser.h>
 #include <libxml/parser.h>
 #include <limits.h>
 #include <string.h>
+
+enum { ATTRIBUTES = 4096 }; /* of an element, as of a page's */
 
 /* &nbsp; and its like, which feeds use without declaring them, as characters. */
 static bool replace_names(const char *s, size_t n, struct tm_buf *out)
@@ -48,6 +51,9 @@ enum tm_status tm_xml_read(const char *data, size_t len, xmlDocPtr *ret_doc, str
         return tm_err_set(err, TM_TOOLARGE, "an XML document of %zu bytes", len);
     if (memmem(data, len, "<!ENTITY", 8) != NULL)
         return tm_err_set(err, TM_BADINPUT, "the document declares entities, which are not read");
+    if (!tm_guard_attributes(data, len, ATTRIBUTES))
+        return tm_err_set(err, TM_TOOLARGE, "an XML element has more than %d attributes",
+                          ATTRIBUTES);
     if (!replace_names(data, len, &text))
         return tm_err_set(err, TM_NOMEM, "no memory for an XML document of %zu bytes", len);
     int options = XML_PARSE_RECOVER | XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |

@@ -32,7 +32,9 @@
     X(BIDI, "bidi_controls")                                                                       \
     X(TAG_CHARS, "tag_characters")                                                                 \
     X(SELECTORS, "variation_selectors")                                                            \
-    X(PRIVATE_USE, "private_use_characters")
+    X(PRIVATE_USE, "private_use_characters")                                                       \
+    X(REPOST, "repost_mark")                                                                       \
+    X(MEDIA_LINK, "media_link")
 
 enum tm_rule {
 #define X(name, text) TM_RULE_##name,
