@@ -5,7 +5,7 @@
 
 #include <malloc.h>
 
-enum { LOOK_BYTES = 1 << 20, LOOK_MS = 100, TRIM_MS = 1000, FIRST_GROWTH = 8 };
+enum { LOOK_BYTES = 1 << 20, LOOK_MS = 100, TRIM_MS = 1000, LEAST_GROWTH = 8 };
 
 static size_t cap_of(const struct tm_runner *r)
 {
@@ -13,13 +13,14 @@ static size_t cap_of(const struct tm_runner *r)
     return cap > 0 ? cap : tm_engine_memory();
 }
 
-/* Documents that wait in a queue will be larger once they are worked on: by as much as those before
- * them. */
-static bool over(struct tm_runner *r)
+/* Documents that wait in a queue, and the next one, will be larger once they are worked on: by as
+ * much as those before them, and never by less than what a plain text takes beside its arena. */
+static bool over(struct tm_runner *r, size_t next)
 {
     struct memory *m = &r->memory;
+    double growth = TM_MAX(m->used / m->came, (double)LEAST_GROWTH);
     pthread_mutex_lock(&r->lock);
-    double expected = (double)ledger_bytes(r->ledger) * m->used / m->came;
+    double expected = (double)(ledger_bytes(r->ledger) + next) * growth;
     pthread_mutex_unlock(&r->lock);
     return TM_MAX((double)tm_resident_bytes(), (double)m->base + expected) > 0.8 * (double)m->cap;
 }
@@ -34,9 +35,9 @@ enum tm_status runner_memory_begin(struct tm_runner *r, struct tm_err *err)
 {
     r->memory = (struct memory){.cap = cap_of(r),
                                 .base = (size_t)tm_resident_bytes(),
-                                .used = FIRST_GROWTH * (double)LOOK_BYTES,
+                                .used = LEAST_GROWTH * (double)LOOK_BYTES,
                                 .came = LOOK_BYTES};
-    if (r->config.conf->limits_memory == 0 || !over(r))
+    if (r->config.conf->limits_memory == 0 || !over(r, 0))
         return TM_OK;
     return tm_err_set(err, TM_CONFIG,
                       "limits.memory: the models take %lld MB already, more than 80 %% of %zu MB; "
@@ -54,11 +55,11 @@ bool runner_memory_short(struct tm_runner *r, size_t bytes)
         return m->is_short;
     m->unseen = 0;
     m->looked_ns = now;
-    m->is_short = over(r);
+    m->is_short = over(r, bytes);
     if (m->is_short && now - m->trimmed_ns > TRIM_MS * 1000000ull) {
         malloc_trim(0);
         m->trimmed_ns = now;
-        m->is_short = over(r);
+        m->is_short = over(r, bytes);
     }
     tm_metric_set(r->config.metrics, TM_METRIC_MEMORY_SHORT, m->is_short);
     return m->is_short;
