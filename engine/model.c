@@ -4,6 +4,7 @@
 #include "model.h"
 #include "generation.h"
 #include "json_file.h"
+#include "tm_weights.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,13 +100,17 @@ static enum tm_status read_config(struct model *m, const char *folder, const cha
 
 /* Rotary models may name 131,072 positions. As many as this are planned for: what generates keeps
  * its ids by position, what classifies runs all of them at once. */
-enum { PROMPT_MOST = 32768, WHOLE_MOST = 8192 };
+enum { PROMPT_MOST = 32768, WHOLE_MOST = 8192, PATH_ROOM = 4096 };
 
 static enum tm_status open_with(struct model *m, const char *folder, const char *base,
                                 struct lora *lora, struct tm_err *err)
 {
-    const char *weights = base != NULL ? base : folder;
-    enum tm_status s = read_config(m, folder, base, lora, err);
+    const char *model = base != NULL ? base : folder;
+    char weights[PATH_ROOM];
+    enum tm_status s = tm_weights_folder(model, weights, sizeof weights, err);
+    if (s == TM_OK)
+        s = read_config(m, base != NULL ? folder : weights, base != NULL ? weights : NULL, lora,
+                        err);
     if (s != TM_OK)
         return s;
     m->max_length = config_max_length(&m->config);
@@ -114,7 +119,7 @@ static enum tm_status open_with(struct model *m, const char *folder, const char 
             TM_MIN(m->max_length, m->config.head == TM_HEAD_GENERATE ? PROMPT_MOST : WHOLE_MOST);
     bool pooled = m->config.head == TM_HEAD_EMBEDDING;
     if (pooled) {
-        s = modules_read(weights, m->arena, &m->modules, err);
+        s = modules_read(model, weights, m->arena, &m->modules, err);
         if (s == TM_OK && m->modules.max_length > 0)
             m->max_length = TM_MIN(m->max_length, m->modules.max_length);
     }

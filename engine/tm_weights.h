@@ -4,6 +4,11 @@
 
 #include "tm_base.h"
 
+/* Where a model's own files lie, tokenizer and config.json too: in the folder, or in one within it
+ * that modules.json names for the Transformer, as sentence-transformers saved them before 2.0. */
+enum tm_status tm_weights_folder(const char *folder, char *out, size_t out_size,
+                                 struct tm_err *err);
+
 struct tm_stored { /* one tensor; valid during the call */
     const char *format, *file, *name, *dtype;
     int64_t elements;

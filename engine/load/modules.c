@@ -4,11 +4,13 @@
  * is the one that is used: Transformer, Pooling, any Dense, and Normalize last. */
 #include "modules.h"
 #include "json_file.h"
+#include "tm_weights.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum { FILE_MOST = 1 << 20, PATH_ROOM = 4096 };
+static const char list[] = "modules.json";
 
 /* ---- 1_Pooling/config.json ---- */
 
@@ -125,7 +127,7 @@ static enum tm_status read_dense(const char *folder, const char *path, struct mo
                           "%s: in_features or out_features is missing or out of "
                           "range",
                           name);
-    const char *copy = tm_arena_strdup(arena, path);
+    const char *copy = tm_arena_printf(arena, "%s/%s", folder, path);
     if (copy == NULL)
         return tm_err_set(err, TM_NOMEM, "%s", name);
     m->dense[m->n_dense].folder = copy;
@@ -180,38 +182,62 @@ static bool find_kind(const char *type, enum module_kind *ret_kind)
     return false;
 }
 
-/* prev: kind of the module before, -1 for the first. */
-static enum tm_status add_module(const char *folder, struct tm_json *j, const struct module *mod,
-                                 int *prev, struct modules *m, struct tm_arena *arena,
+struct adding {
+    const char *folder;
+    struct modules *m;
+    struct tm_arena *arena;
+    int prev; /* kind of the module before, -1 for the first */
+};
+
+static enum tm_status check_path(struct tm_json *j, const struct module *mod, struct tm_err *err)
+{
+    return strchr(mod->path, '/') == NULL && strstr(mod->path, "..") == NULL
+               ? TM_OK
+               : tm_json_fail(j, TM_MODEL, err, "path %s is not a plain name", mod->path);
+}
+
+static enum tm_status add_module(void *arg, struct tm_json *j, const struct module *mod,
                                  struct tm_err *err)
 {
+    struct adding *a = arg;
     enum module_kind kind;
     if (!find_kind(mod->type, &kind))
         return tm_json_fail(j, TM_UNSUPPORTED, err, "module %s is not supported", mod->type);
-    if ((int)kind < *prev || ((int)kind == *prev && kind != MODULE_DENSE) ||
-        (int)kind > *prev + 1 + (*prev == MODULE_POOLING))
+    if ((int)kind < a->prev || ((int)kind == a->prev && kind != MODULE_DENSE) ||
+        (int)kind > a->prev + 1 + (a->prev == MODULE_POOLING))
         return tm_json_fail(j, TM_UNSUPPORTED, err,
                             "module %s is out of order (Transformer, Pooling, Dense, Normalize)",
                             mod->type);
-    *prev = (int)kind;
-    if (kind == MODULE_TRANSFORMER && mod->path[0] != '\0')
-        return tm_json_fail(j, TM_UNSUPPORTED, err,
-                            "the transformer lies in %s: only beside modules.json is supported",
-                            mod->path);
-    if (strchr(mod->path, '/') != NULL || strstr(mod->path, "..") != NULL)
-        return tm_json_fail(j, TM_MODEL, err, "path %s is not a plain name", mod->path);
-    if (kind == MODULE_NORMALIZE)
-        m->normalize = true;
-    if (kind == MODULE_POOLING)
-        return read_pooling(folder, mod->path, m, err);
-    return kind == MODULE_DENSE ? read_dense(folder, mod->path, m, arena, err) : TM_OK;
+    a->prev = (int)kind;
+    enum tm_status s = check_path(j, mod, err);
+    if (s == TM_OK && kind == MODULE_NORMALIZE)
+        a->m->normalize = true;
+    if (s == TM_OK && kind == MODULE_POOLING)
+        s = read_pooling(a->folder, mod->path, a->m, err);
+    return s == TM_OK && kind == MODULE_DENSE
+               ? read_dense(a->folder, mod->path, a->m, a->arena, err)
+               : s;
 }
 
-static enum tm_status parse_list(const char *folder, struct tm_json *j, struct modules *m,
-                                 struct tm_arena *arena, struct tm_err *err)
+/* The path of the first Transformer into arg, a struct module. */
+static enum tm_status take_transformer(void *arg, struct tm_json *j, const struct module *mod,
+                                       struct tm_err *err)
+{
+    enum module_kind kind;
+    struct module *to = arg;
+    if (to->type[0] != '\0' || !find_kind(mod->type, &kind) || kind != MODULE_TRANSFORMER)
+        return TM_OK;
+    *to = *mod;
+    return check_path(j, mod, err);
+}
+
+typedef enum tm_status each_module_fn(void *arg, struct tm_json *j, const struct module *mod,
+                                      struct tm_err *err);
+
+static enum tm_status parse_list(struct tm_json *j, each_module_fn *each, void *arg,
+                                 struct tm_err *err)
 {
     struct tm_json_event ev;
-    int prev = -1;
     enum tm_status s = tm_json_next(j, &ev, err);
     if (s == TM_OK && ev.type != TM_JSON_ARRAY)
         s = tm_json_fail(j, TM_MODEL, err, "not a list");
@@ -220,28 +246,26 @@ static enum tm_status parse_list(const char *folder, struct tm_json *j, struct m
         while (s == TM_OK && (s = tm_json_next(j, &ev, err)) == TM_OK && ev.type == TM_JSON_KEY)
             s = visit_module(&mod, j, ev.text, err);
         if (s == TM_OK)
-            s = add_module(folder, j, &mod, &prev, m, arena, err);
+            s = each(arg, j, &mod, err);
     }
     if (s == TM_OK && ev.type != TM_JSON_ARRAY_END)
         s = tm_json_fail(j, TM_MODEL, err, "a module is not an object");
-    if (s == TM_OK && prev < MODULE_POOLING)
-        s = tm_json_fail(j, TM_UNSUPPORTED, err, "no module Pooling");
     return s == TM_OK ? tm_json_next(j, &ev, err) : s;
 }
 
-static enum tm_status read_list(const char *folder, const char *name, struct modules *m,
-                                struct tm_arena *arena, struct tm_err *err)
+static enum tm_status read_list(const char *folder, each_module_fn *each, void *arg,
+                                struct tm_err *err)
 {
     char path[PATH_ROOM];
-    TM_CLEANUP(tm_json_finish) struct tm_json j = {.name = name};
+    TM_CLEANUP(tm_json_finish) struct tm_json j = {.name = list};
     TM_CLEANUP(tm_buf_finish) struct tm_buf text = {0};
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
-        return tm_err_set(err, TM_TOOLARGE, "path of %s is too long", name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, list) >= sizeof path)
+        return tm_err_set(err, TM_TOOLARGE, "path of %s is too long", list);
     enum tm_status s = tm_read_file(path, FILE_MOST, &text, err);
     if (s != TM_OK)
         return s;
-    tm_json_init(&j, name, text.data, text.len);
-    return parse_list(folder, &j, m, arena, err);
+    tm_json_init(&j, list, text.data, text.len);
+    return parse_list(&j, each, arg, err);
 }
 
 static enum tm_status visit_limits(void *arg, struct tm_json *j, const char *key,
@@ -261,14 +285,32 @@ static enum tm_status visit_limits(void *arg, struct tm_json *j, const char *key
     return TM_OK;
 }
 
-enum tm_status modules_read(const char *folder, struct tm_arena *arena, struct modules *ret_modules,
-                            struct tm_err *err)
+enum tm_status tm_weights_folder(const char *folder, char *out, size_t out_size, struct tm_err *err)
 {
-    static const char list[] = "modules.json", limits[] = "sentence_bert_config.json";
+    struct module transformer = {.path = ""};
+    enum tm_status s =
+        folder_has(folder, list) ? read_list(folder, take_transformer, &transformer, err) : TM_OK;
+    if (s == TM_OK &&
+        (size_t)snprintf(out, out_size, "%s%s%s", folder, transformer.path[0] != '\0' ? "/" : "",
+                         transformer.path) >= out_size)
+        s = tm_err_set(err, TM_TOOLARGE, "path of model %s is too long", folder);
+    return s;
+}
+
+enum tm_status modules_read(const char *folder, const char *transformer, struct tm_arena *arena,
+                            struct modules *ret_modules, struct tm_err *err)
+{
+    static const char limits[] = "sentence_bert_config.json";
     struct modules m = {.pool = TM_POOL_MEAN};
-    enum tm_status s = folder_has(folder, list) ? read_list(folder, list, &m, arena, err) : TM_OK;
-    if (s == TM_OK && folder_has(folder, limits))
-        s = json_file(folder, limits, visit_limits, &m, err);
+    struct adding adding = {.folder = folder, .m = &m, .arena = arena, .prev = -1};
+    enum tm_status s = TM_OK;
+    if (folder_has(folder, list)) {
+        s = read_list(folder, add_module, &adding, err);
+        if (s == TM_OK && adding.prev < MODULE_POOLING)
+            s = tm_err_set(err, TM_UNSUPPORTED, "%s: no module Pooling", list);
+    }
+    if (s == TM_OK && folder_has(transformer, limits))
+        s = json_file(transformer, limits, visit_limits, &m, err);
     if (s == TM_OK)
         *ret_modules = m;
     return s;

@@ -9,7 +9,7 @@ enum { MODULES_DENSE = 3 };
 struct modules {
     int pool; /* TM_POOL_… */
     struct {
-        const char *folder; /* in the arena, below the model's: "2_Dense" */
+        const char *folder; /* in the arena */
         int32_t in, out;
         bool bias;
         enum tm_act act;
@@ -19,9 +19,10 @@ struct modules {
     int32_t max_length; /* of sentence_bert_config.json; 0: no limit of its own */
 };
 
-/* Reads folder/modules.json and what it names. A folder without it is a bare model: the mean of
- * all ids, not normalised, as sentence-transformers takes it. */
-enum tm_status modules_read(const char *folder, struct tm_arena *arena, struct modules *ret_modules,
-                            struct tm_err *err);
+/* Reads folder/modules.json and what it names; transformer: where tm_weights_folder has found the
+ * model. A folder without that file is a bare model: the mean of all ids, not normalised, as
+ * sentence-transformers takes it. */
+enum tm_status modules_read(const char *folder, const char *transformer, struct tm_arena *arena,
+                            struct modules *ret_modules, struct tm_err *err);
 
 #endif

@@ -36,7 +36,10 @@ static enum tm_status visit_tensor(const struct tensor_set *set, const struct te
 static enum tm_status open_any(const char *folder, struct tensor_set **ret_set, struct tm_err *err)
 {
     struct tm_err why = {TM_OK};
-    enum tm_status s = tensors_open(folder, "model", ret_set, &why);
+    char own[4096];
+    enum tm_status s = tm_weights_folder(folder, own, sizeof own, &why);
+    if (s == TM_OK)
+        s = tensors_open(own, "model", ret_set, &why);
     if (s == TM_NOTFOUND)
         s = tensors_open(folder, "adapter_model", ret_set, NULL);
     return s == TM_OK ? TM_OK : tm_err_set(err, s, "%s", why.text);

@@ -125,12 +125,8 @@ static enum tm_status load_dense(struct loader *l, int i, struct tm_err *err)
 {
     const struct modules *m = l->from->modules;
     int64_t rows = m->dense[i].out, cols = m->dense[i].in;
-    char folder[4096];
     TM_CLEANUP(tensors_closep) struct tensor_set *set = NULL;
-    if ((size_t)snprintf(folder, sizeof folder, "%s/%s", l->from->folder, m->dense[i].folder) >=
-        sizeof folder)
-        return tm_err_set(err, TM_TOOLARGE, "path of %s is too long", m->dense[i].folder);
-    enum tm_status s = tensors_open(folder, "model", &set, err);
+    enum tm_status s = tensors_open(m->dense[i].folder, "model", &set, err);
     if (s != TM_OK)
         return s;
     bool *used = calloc(tensors_count(set) + 1, sizeof *used);

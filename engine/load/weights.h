@@ -30,7 +30,7 @@ struct weights {
 struct weights_source { /* what a model is made of */
     const struct config *config;
     const struct modules *modules; /* NULL unless the head is an embedding */
-    const char *folder;            /* of the base model, and of its modules */
+    const char *folder;            /* of the base model */
     const struct lora *lora;       /* NULL: no adapter */
     enum tm_dtype dtype;           /* of linear layers; heads are float32 */
 };

@@ -7,6 +7,7 @@
 #include "tm_engine.h"
 #include "tm_pipeline.h"
 #include "tm_tokenizer.h"
+#include "tm_weights.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -137,7 +138,12 @@ static enum tm_status hash_model(struct tm_model *m, const char *base, struct tm
     struct tm_sha256 *h = tm_sha256_create();
     if (h == NULL)
         return tm_err_set(err, TM_NOMEM, "model %s", m->name);
+    char own[PATH_ROOM];
     enum tm_status s = hash_folder(h, m->folder, err);
+    if (s == TM_OK)
+        s = tm_weights_folder(m->folder, own, sizeof own, err);
+    if (s == TM_OK && strcmp(own, m->folder) != 0)
+        s = hash_folder(h, own, err);
     if (s == TM_OK && base != NULL)
         s = hash_folder(h, base, err);
     tm_sha256_finish(h, m->sha256);

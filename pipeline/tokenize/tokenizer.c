@@ -2,6 +2,7 @@
  *
  * Opened on the loading thread; constant from then on, so that any thread may ask. */
 #include "folder.h"
+#include "tm_weights.h"
 #include <dirent.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -128,9 +129,12 @@ enum tm_status tm_tokenizer_open(const char *folder, struct tm_tokenizer **ret_t
                                  struct tm_err *err)
 {
     TM_CLEANUP(closep) struct tm_tokenizer *t = NULL;
-    enum tm_status s = open_one(folder, false, &t, err);
+    char own[4096];
+    enum tm_status s = tm_weights_folder(folder, own, sizeof own, err);
+    if (s == TM_OK)
+        s = open_one(own, false, &t, err);
     if (s == TM_OK && t->marian)
-        s = open_one(folder, true, &t->target, err);
+        s = open_one(own, true, &t->target, err);
     if (s == TM_OK)
         *ret_tok = TM_TAKE(t);
     return s;

@@ -167,6 +167,7 @@ TEXTS = [
     ("sentence-dense", "modules.json", '"path": "2_Dense"', '"path": "../2_Dense"',
      "path ../2_Dense is not a plain name"),
     ("sentence-dense", "modules.json", '"path": ""', '"path": "0_Transformer"', "0_Transformer"),
+    ("sentence-dense", "modules.json", '"path": ""', '"path": "../x"', "path ../x is not a plain name"),
     ("sentence-dense", "2_Dense/config.json", "Tanh", "Softsign", "Softsign is not supported"),
     ("sentence-dense", "2_Dense/config.json", '"out_features": 48', '"out_features": 47',
      "tensor linear.weight is (48, 32) where (47, 32)"),
