@@ -276,7 +276,7 @@ sink:
 state: {{ path: state, instance: {instance} }}
 limits: {{ documents: {window}, stage_seconds: {stage_seconds}, drain_seconds: {drain_seconds} }}
 kafka: {{ properties: {{ {properties} }} }}
-http: {{ listen: "off" }}
+http: {{ listen: "{listen}" }}
 log: {{ level: notice }}
 """
 
@@ -286,7 +286,7 @@ class Mill:
 
     def __init__(self, world, topics, out=None, dead=None, group=None, instance="default", kind="json",
                  window=256, session_ms=1000, stage_seconds=60, drain_seconds=30, source="", sink=None,
-                 properties=None, brokers=None, folder=None, tasks=""):
+                 properties=None, brokers=None, folder=None, tasks="", listen="off"):
         self.world = world
         self.folder = folder or world.folder()
         self.group = group or f"group-{world.number}"
@@ -296,7 +296,7 @@ class Mill:
         given = {"socket.timeout.ms": 10000, "reconnect.backoff.max.ms": 500, **(properties or {})}
         text = CONFIG.format(brokers=brokers or world.broker.address, topics=", ".join(self.topics),
                              group=self.group, session_ms=session_ms, source=source and ", " + source, kind=kind,
-                             tasks=tasks, sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
+                             tasks=tasks, listen=listen, sink=sink, instance=instance, window=window, stage_seconds=stage_seconds,
                              drain_seconds=drain_seconds,
                              properties=", ".join(f"{k}: {v}" for k, v in given.items()))
         self.config = self.folder / f"{instance}.yaml"

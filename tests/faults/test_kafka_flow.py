@@ -1,9 +1,10 @@
 """Topics to topics as it is meant to go: what a record becomes, positions, tombstones, events, once."""
 
 import json
+import socket
 import sys
 
-from kafka_tools import ROOT, Failed, Gen, Mill, Oracle, World, ck, main, read_topic
+from kafka_tools import ROOT, Failed, Gen, Mill, Oracle, World, ck, main, read_topic, wait_until
 
 sys.path.insert(0, str(ROOT / "tests/daemon"))
 from harness import classifier, embedder  # noqa: E402
@@ -178,6 +179,35 @@ def topics_by_task():
     expect([(r.number, r.header["textmill.code"]) for r in read_topic(world, dead)], [(i, "E_NOT_FOUND") for i in range(5)], "letters")
 
 
+def metrics_of(path):
+    """What the status server says: {name or name{labels}: number}."""
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(path))
+    s.sendall(b"GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n")
+    text = b"".join(iter(lambda: s.recv(65536), b"")).decode()
+    lines = [l.rsplit(" ", 1) for l in text.splitlines() if l.startswith("textmill_")]
+    return {name: float(v) for name, v in lines}
+
+
+def metrics_agree():
+    """The counters are those of the oracle, to the document."""
+    source, out, dead = topics(3)
+    gen = Gen(world, source).put(200)
+    bad = range(200, 207)
+    produce(source, *({"value": '{"text": %s}' % ("5" if n < 204 else '" "'), "headers": [("n", str(n))]} for n in bad))
+    gen.expected.update((n, "") for n in bad)
+    folder = world.folder()
+    mill = Mill(world, source, out, dead, folder=folder, listen=f"unix:{folder}/http").start()
+    mill.wait_done(207)
+    want = {"documents_in_total": 207, "documents_out_total": 200, "documents_dead_total": 7, "documents_in_flight": 0,
+            'dead_letters_total{code="E_BAD_INPUT"}': 4, 'dead_letters_total{code="E_EMPTY"}': 3, "kafka_lag_records": 0,
+            "kafka_partitions_assigned": 3, "kafka_aborts_total": 0, "kafka_fenced_total": 0, "kafka_unknown_total": 0}
+    wait_until(lambda: all(metrics_of(folder / "http").get("textmill_" + k) == v for k, v in want.items()),
+               lambda: f"{metrics_of(folder / 'http')}", wait_s=20)
+    mill.stop()
+    Oracle(world, gen, out, dead).check(dead=bad)
+
+
 def a_group_of_three_is_drained():
     """Every instance ends by itself, with 0, when the group has committed everything."""
     source, out, dead = topics(6)
@@ -207,4 +237,4 @@ def at_least_once_when_configured():
 if __name__ == "__main__":
     main([once_drains_what_is_there, a_record_and_its_result, cloud_events_in_both_modes,
           positions_cross_markers_and_gaps, where_it_starts, passed_on_unread, several_topics,
-          topics_by_language, topics_by_task,          a_group_of_three_is_drained, at_least_once_when_configured])
+          topics_by_language, topics_by_task, metrics_agree,          a_group_of_three_is_drained, at_least_once_when_configured])
