@@ -38,6 +38,17 @@ def page(body, head=b""):
     return b"<html><head>" + head + b"</head><body>" + body + b"</body></html>"
 
 
+# Documents, sound and broken, with a word that nothing but a result or a dead letter may show.
+WORDY = {
+    "lines.jsonl": '{"text": "WORD", "meta": WORD}\n{"text": "A WORD."}\n{"text": 5, "WORD": 1}\nWORD\n{"WORD": "',
+    "cut.json": '{"text": "WORD"',
+    "feed.rss": "<rss><channel><item><title>WORD</tit></item>",
+    "table.csv": 'text\n"WORD\n',
+    "mail.eml": "From: WORD\n\n",
+    "archive.warc": "WARC/1.0\r\nWORD: WORD\r\n\r\n",
+    "page.html": "<html><body><script>WORD</script>",
+}
+
 # Cases that end as a dead letter: file, bytes (or what makes it), code, stage, part of the message.
 LETTERS = [
     ("empty.txt", b"", "E_EMPTY", "clean", "the document is empty"),
@@ -166,6 +177,15 @@ class BadInput(Case):
         self.assertEqual(len(results) + len(letters), len(LINES))  # one is blank, one is good.txt
         self.neighbour(box)
         self.assertTrue((box.spool / "done/posts.jsonl").exists())  # its bad lines are in dead/
+
+    def test_the_log_has_no_words_of_a_document(self):
+        word, box = "zanzibarite", self.box()
+        for name, text in WORDY.items():
+            box.put(name, text.replace("WORD", word))
+        done = box.once()
+        self.assertIn("level=warning", done.err)
+        self.assertNotIn(word, done.err)
+        self.assertIn(word, "".join(str(result) for result in box.results().values()))
 
     def test_links_are_not_followed(self):
         box = self.box()
