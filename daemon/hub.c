@@ -161,7 +161,7 @@ static const char *const always[] = {
     "adapter_config.json",
     "config_sentence_transformers.json",
     "decoder.yml",
-    "*.vocab.yml",
+    "*vocab.yml",
     "README.md",
     "LICENSE*",
     "chat_template.json",
@@ -177,6 +177,8 @@ static const char *const weights[][2] = {
     {"adapter_model.bin", NULL},
     {"*.gguf", NULL},
     {"*.npz", NULL},
+    {"0_*/model.safetensors", NULL}, /* older folders of sentence-transformers */
+    {"0_*/pytorch_model.bin", NULL},
 };
 
 static bool matches(const char *pattern, const char *path)

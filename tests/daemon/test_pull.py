@@ -167,6 +167,14 @@ class Pull(unittest.TestCase):
         self.check(inspected, OK)
         self.assertEqual(json.loads(inspected.out)["family"], "bert")
 
+    def test_a_model_below_the_folder(self):
+        del self.hub.files["pytorch_model.bin"]
+        for name in ("config.json", "model.safetensors"):
+            self.hub.files["0_Transformer/" + name] = self.hub.files.pop(name)
+        self.check(self.pull(), OK)
+        self.assertEqual(sorted(self.folder()), ["0_Transformer/config.json", "0_Transformer/model.safetensors",
+                                                 "1_Pooling/config.json", "README.md"])
+
     def test_include_and_local_dir(self):
         self.check(self.pull("--include", "*.json,onnx/*", "--local-dir", str(self.models / "mine" / "x")), OK)
         self.assertEqual(sorted(self.folder("mine/x")), ["config.json", "onnx/model.onnx"])
