@@ -18,8 +18,8 @@ static size_t cap_of(const struct tm_runner *r)
 static bool over(struct tm_runner *r, size_t next)
 {
     struct memory *m = &r->memory;
-    double growth = TM_MAX(m->used / m->came, (double)LEAST_GROWTH);
     pthread_mutex_lock(&r->lock);
+    double growth = TM_MAX(m->used / m->came, (double)LEAST_GROWTH);
     double expected = (double)(ledger_bytes(r->ledger) + next) * growth;
     pthread_mutex_unlock(&r->lock);
     return TM_MAX((double)tm_resident_bytes(), (double)m->base + expected) > 0.8 * (double)m->cap;
