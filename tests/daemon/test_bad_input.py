@@ -38,12 +38,14 @@ def page(body, head=b""):
     return b"<html><head>" + head + b"</head><body>" + body + b"</body></html>"
 
 
-# Documents, sound and broken, with a word that nothing but a result or a dead letter may show.
+# Broken documents with a word that nothing but a dead letter may show.
 WORDY = {
-    "lines.jsonl": '{"text": "WORD", "meta": WORD}\n{"text": "A WORD."}\n{"text": 5, "WORD": 1}\nWORD\n{"WORD": "',
+    "first.jsonl": '{"text": "WORD", "meta": WORD}\n',
+    "second.jsonl": '{"text": 5, "WORD": 1}\n',
+    "third.jsonl": "WORD\n",
+    "fourth.jsonl": '{"WORD": "',
     "cut.json": '{"text": "WORD"',
-    "feed.rss": "<rss><channel><item><title>WORD</tit></item>",
-    "table.csv": 'text\n"WORD\n',
+    "feed.json": '{"version": "https://jsonfeed.org/version/1.1", "items": [WORD]}',
     "mail.eml": "From: WORD\n\n",
     "archive.warc": "WARC/1.0\r\nWORD: WORD\r\n\r\n",
     "page.html": "<html><body><script>WORD</script>",
@@ -179,13 +181,13 @@ class BadInput(Case):
         self.assertTrue((box.spool / "done/posts.jsonl").exists())  # its bad lines are in dead/
 
     def test_the_log_has_no_words_of_a_document(self):
-        word, box = "zanzibarite", self.box()
-        for name, text in WORDY.items():
-            box.put(name, text.replace("WORD", word))
-        done = box.once()
-        self.assertIn("level=warning", done.err)
-        self.assertNotIn(word, done.err)
-        self.assertIn(word, "".join(str(result) for result in box.results().values()))
+        for name, text in WORDY.items():  # one by one: repeats would be folded
+            with self.subTest(name):
+                box = self.box()
+                box.put(name, text.replace("WORD", "zanzibarite"))
+                done = self.expect(box.once(), DEAD)
+                self.assertIn("level=warning", done.err)
+                self.assertNotIn("zanzibarite", done.err)
 
     def test_links_are_not_followed(self):
         box = self.box()
