@@ -105,7 +105,7 @@ json_t *tm_json_tree(const char *data, size_t len, json_error_t *ret_at)
     json_t *root = build(data, len);
     if (root == NULL)
         root = json_loadb(data, len, JSON_ALLOW_NUL, ret_at);
-    char *quote = root == NULL ? strstr(ret_at->text, " near '") : NULL;
+    char *quote = root == NULL && ret_at != NULL ? strstr(ret_at->text, " near '") : NULL;
     if (quote != NULL)
         *quote = '\0';
     return root;
